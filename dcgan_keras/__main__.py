@@ -1,0 +1,202 @@
+"""The command line: `dcgan` and `python -m dcgan_keras`."""
+
+import dataclasses
+import os
+import platform
+import warnings
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+app = typer.Typer(
+    name="dcgan",
+    help="Train DCGANs and watch them learn.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+RUN = typer.Argument(help="A run folder.")
+COLUMNS = typer.Option(min=1, help="Images a row.")
+ROWS = typer.Option(min=1, help="Rows of images.")
+RECIPE = "Hyperparameters: the preset's value unless given"
+
+
+def hyperparameter(help: str) -> typer.models.OptionInfo:
+    return typer.Option(help=help, rich_help_panel=RECIPE, show_default=False)
+
+
+@app.command()
+def train(
+    preset: Annotated[
+        str, typer.Option(help="Hyperparameters to start from: laptop, paper28, paper64 or document.")
+    ] = "laptop",
+    source: Annotated[str, typer.Option(help="'bundled', 'tfds:NAME', or a folder of images.")] = "bundled",
+    seed: Annotated[int, typer.Option(help="Fixes everything random.")] = 0,
+    run: Annotated[
+        Optional[Path],
+        typer.Option(help="Folder for the results.", show_default="runs/PRESET-1, -2, ..."),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --run.")] = False,
+    data_dir: Annotated[Optional[Path], typer.Option(help="Folder of TensorFlow Datasets.", show_default=False)] = None,
+    epochs: Annotated[Optional[int], hyperparameter("Passes over the images. With --resume, the new total.")] = None,
+    image_size: Annotated[Optional[int], hyperparameter("Height and width of the images, in pixels.")] = None,
+    channels: Annotated[Optional[int], hyperparameter("1 for grey, 3 for RGB.")] = None,
+    batch_size: Annotated[Optional[int], hyperparameter("Images a step.")] = None,
+    latent_dim: Annotated[Optional[int], hyperparameter("Length of a latent vector.")] = None,
+    g_filters: Annotated[Optional[int], hyperparameter("Channels of the generator's last hidden map.")] = None,
+    d_filters: Annotated[Optional[int], hyperparameter("Channels of the discriminator's first map.")] = None,
+    kernel_size: Annotated[Optional[int], hyperparameter("Of all convolutions, in pixels.")] = None,
+    g_learning_rate: Annotated[Optional[float], hyperparameter("Adam's, for the generator.")] = None,
+    d_learning_rate: Annotated[Optional[float], hyperparameter("Adam's, for the discriminator.")] = None,
+    beta_1: Annotated[Optional[float], hyperparameter("Adam's decay of the first moment.")] = None,
+    loss: Annotated[
+        Optional[str], hyperparameter("non_saturating, saturating, least_squares, hinge or wasserstein.")
+    ] = None,
+    r1_gamma: Annotated[Optional[float], hyperparameter("Weight of the R1 penalty, 0 for none.")] = None,
+    ema_decay: Annotated[Optional[float], hyperparameter("Decay of the moving average, 0 for none.")] = None,
+    frames: Annotated[Optional[int], hyperparameter("Pictures in the GIF.")] = None,
+) -> None:
+    """Train a DCGAN and write a run folder: GIF, samples, losses, networks, checkpoints."""
+    given = locals()
+    with one_sentence_errors():
+        from dcgan_keras import presets, runs
+
+        names = [field.name for field in dataclasses.fields(presets.Preset)]
+        changes = {name: given[name] for name in names if given[name] is not None}
+        if resume:
+            this = resumed(run, changes)
+            images = runs.load_images(this)
+        else:
+            settings = presets.get(preset, **changes)
+            folder = run or runs.free_folder("runs", preset)
+            this = runs.Run(folder, settings, preset, source, seed, None if data_dir is None else str(data_dir))
+            # All that can be wrong with the input shows here, before the folder exists.
+            runs.build(settings, seed)
+            images = runs.load_images(this)
+            runs.check_batches(images, settings)
+            runs.create(this)
+        typer.echo(f"Training {this.preset} on {len(images):,} images from {this.source}, into {this.folder}")
+        try:
+            runs.train(this, images)
+        except KeyboardInterrupt:
+            typer.echo(f"\nStopped. Go on with: dcgan train --resume --run {this.folder}")
+            raise typer.Exit(130) from None
+        typer.echo(f"Done. See {this.folder / 'training.gif'} and {this.folder / 'samples.png'}")
+
+
+def resumed(folder: Optional[Path], changes: dict) -> "runs.Run":  # noqa: F821
+    """Opens the run to go on with, and refuses to change anything of it but the number of epochs."""
+    from dcgan_keras import runs
+
+    if folder is None:
+        raise ValueError("--resume needs --run FOLDER, the run to go on with.")
+    run = runs.open_run(folder)
+    settings = dataclasses.asdict(run.settings)
+    changed = [name for name, value in changes.items() if name != "epochs" and settings[name] != value]
+    if changed:
+        raise ValueError(f"A resumed run keeps its settings, --{changed[0].replace('_', '-')} cannot change.")
+    epochs = changes.get("epochs", run.settings.epochs)
+    if epochs < run.settings.epochs:
+        raise ValueError(f"The run was started for {run.settings.epochs} epochs, --epochs {epochs} is fewer.")
+    return runs.extend(run, epochs) if epochs > run.settings.epochs else run
+
+
+@app.command()
+def sample(
+    run: Annotated[Path, typer.Argument(help="A run folder, or a generator.keras file.")],
+    out: Annotated[Path, typer.Option(help="The PNG file to write.")] = Path("samples.png"),
+    rows: Annotated[int, ROWS] = 6,
+    columns: Annotated[int, COLUMNS] = 10,
+    seed: Annotated[int, typer.Option(help="Of the latent vectors.")] = 0,
+    scale: Annotated[int, typer.Option(min=1, help="Enlargement, a whole number.")] = 2,
+) -> None:
+    """Draw new images with a trained generator."""
+    with one_sentence_errors():
+        import keras
+
+        from dcgan_keras import models, plots, runs  # noqa: F401  (models registers the layers of the file)
+
+        path = run / "generator.keras" if run.is_dir() else run
+        if not path.is_file():
+            raise FileNotFoundError(f"There is no {path}: train a run to its end first.")
+        try:
+            generator = keras.models.load_model(path, compile=False)
+        except Exception as error:  # Keras raises many kinds for a file that is not a model
+            raise ValueError(f"{path} is not a saved generator: {str(error).splitlines()[0]}") from error
+        latents = runs.film_latents(generator.input_shape[-1], rows * columns, seed)
+        plots.save_grid(out, generator(latents, training=False), columns=columns, scale=scale)
+        typer.echo(f"Wrote {out}")
+
+
+@app.command()
+def gif(
+    run: Annotated[Path, RUN],
+    out: Annotated[Optional[Path], typer.Option(help="The file to write.", show_default="RUN/training.gif")] = None,
+    rows: Annotated[int, ROWS] = 6,
+    columns: Annotated[int, COLUMNS] = 10,
+    scale: Annotated[Optional[int], typer.Option(min=1, help="Enlargement.", show_default="to 560 pixels")] = None,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Length of one round.")] = 10.0,
+    seed: Annotated[Optional[int], typer.Option(help="Of the latent vectors.", show_default="that of the run")] = None,
+    max_bytes: Annotated[int, typer.Option(min=1, help="Largest size of the file.")] = 3_000_000,
+) -> None:
+    """Make the GIF of a run again from its snapshots, without training."""
+    with one_sentence_errors():
+        from dcgan_keras import runs
+
+        path = runs.make_gif(
+            runs.open_run(run),
+            out,
+            rows=rows,
+            columns=columns,
+            scale=scale,
+            seconds=seconds,
+            seed=runs.FILM_SEED if seed is None else seed,
+            max_bytes=max_bytes,
+        )
+        typer.echo(f"Wrote {path} ({path.stat().st_size:,} bytes)")
+
+
+@app.command()
+def info() -> None:
+    """Show versions, devices and threads."""
+    with one_sentence_errors():
+        import keras
+        import numpy
+        import tensorflow as tf
+
+        import dcgan_keras
+
+        names = [device.name.removeprefix("/physical_device:") for device in tf.config.list_physical_devices()]
+        for name, value in {
+            "dcgan_keras": dcgan_keras.__version__,
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+            "numpy": numpy.__version__,
+            "python": platform.python_version(),
+            "system": platform.platform(),
+            "devices": ", ".join(names),
+            "cpu threads": os.cpu_count(),
+        }.items():
+            typer.echo(f"{name:12s} {value}")
+
+
+@contextmanager
+def one_sentence_errors():
+    """Turns the module's errors and warnings into one sentence each: exit code 2 for bad input, 1 for a failed run."""
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_: typer.echo(f"Warning: {message}", err=True)
+        try:
+            yield
+        except (ValueError, FileNotFoundError, FileExistsError, NotADirectoryError) as error:
+            typer.echo(f"Error: {error}", err=True)
+            raise typer.Exit(2) from None
+        except (FloatingPointError, OSError) as error:
+            typer.echo(f"Error: {error}", err=True)
+            raise typer.Exit(1) from None
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,238 @@
+"""What happens between steps and epochs. Plain `keras.callbacks.Callback`s for any `DCGAN`, each of use alone.
+
+Two of them replace one of Keras's, and say why.
+"""
+
+import csv
+import math
+import sys
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+
+from dcgan_keras import files, plots
+
+
+def film_steps(total_steps: int, frames: int) -> list[int]:
+    """Spaces the frames of a film: dense at the start, where pictures change fast.
+
+    Args:
+        total_steps: steps of the whole training.
+        frames: how many frames to aim for.
+
+    Returns:
+        Increasing step numbers, the first 0 and the last `total_steps`, fewer than `frames` in a short training.
+    """
+    places = np.linspace(0, 1, max(2, frames)) ** 2
+    return [int(step) for step in np.unique(np.rint(places * total_steps))]
+
+
+class Film(keras.callbacks.Callback):
+    """Saves the averaged generator's weights at given steps, as `step-0000123.weights.h5`.
+
+    Weights rather than pictures, so that the film can be made again with other images, sizes or colours.
+
+    Args:
+        folder: where to save.
+        steps: the steps, such as `film_steps` gives. Step 0 is the untrained generator.
+    """
+
+    def __init__(self, folder: str | Path, steps):
+        super().__init__()
+        self.folder = Path(folder)
+        self.steps = sorted(steps)
+
+    def on_train_begin(self, logs=None):
+        self.done = int(self.model.step) - 1
+        self.on_train_batch_end(None)
+
+    def on_train_batch_end(self, batch, logs=None):
+        step = int(self.model.step)
+        # A range, because several steps may have run in one call.
+        if any(self.done < wanted <= step for wanted in self.steps):
+            with files.atomic(self.folder / f"step-{step:07d}.weights.h5") as unfinished:
+                self.model.ema_generator.save_weights(unfinished)
+        self.done = step
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Saves all that a run needs to go on, after each epoch and before the first one.
+
+    A file `epoch-0012.weights.h5` holds both networks, the moving average, both optimizers and the step, and the
+    epoch and step as attributes. It is written whole or not at all.
+
+    Args:
+        folder: where to save.
+        keep: how many of the newest to keep.
+    """
+
+    def __init__(self, folder: str | Path, keep: int = 2):
+        super().__init__()
+        self.folder = Path(folder)
+        self.keep = keep
+
+    def on_train_begin(self, logs=None):
+        if not checkpoints(self.folder):
+            self._save(epoch=0)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._save(epoch + 1)
+
+    def _save(self, epoch: int):
+        with files.atomic(self.folder / f"epoch-{epoch:04d}.weights.h5") as unfinished:
+            self.model.save_weights(unfinished)
+            with h5py.File(unfinished, "a") as file:
+                file.attrs.update(epoch=epoch, step=int(self.model.step))
+        for old in checkpoints(self.folder)[: -self.keep]:
+            old.unlink()
+
+
+def checkpoints(folder: str | Path) -> list[Path]:
+    """Lists the checkpoints in a folder, oldest first."""
+    return sorted(Path(folder).glob("epoch-*.weights.h5"))
+
+
+def load_checkpoint(gan: keras.Model, path: str | Path) -> int:
+    """Restores a compiled `DCGAN` from a checkpoint.
+
+    Returns:
+        The number of epochs done.
+
+    Raises:
+        ValueError: if the file is damaged or was written by other networks or optimizers.
+    """
+    try:
+        with h5py.File(path) as file:
+            epoch = int(file.attrs["epoch"])
+        gan.load_weights(path)
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise ValueError(f"Checkpoint {path} cannot be loaded into these networks: {reason}") from error
+    return epoch
+
+
+class HistoryFile(keras.callbacks.Callback):
+    """Writes each epoch's means to a CSV file, which is replaced as a whole.
+
+    Keras's `CSVLogger` appends: after a kill and a resume it holds an epoch twice. It also adds an empty `val_` column
+    for each of ours.
+
+    Args:
+        path: the file. The rows it has of earlier epochs stay.
+    """
+
+    def __init__(self, path: str | Path):
+        super().__init__()
+        self.path = path
+
+    def on_epoch_end(self, epoch, logs=None):
+        history = read_history(self.path)
+        rows = [row for row in zip(*history.values()) if row[0] < epoch]
+        rows.append([epoch, *(logs[name] for name in history if name != "epoch")])
+        with files.atomic(self.path) as unfinished, open(unfinished, "w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(history)
+            writer.writerows([int(row[0]), *row[1:]] for row in rows)
+
+
+def read_history(path: str | Path) -> dict[str, list[float]]:
+    """Reads a `history.csv` as columns, all empty where there is no file.
+
+    Raises:
+        ValueError: if the file is not such a history.
+    """
+    columns = {"epoch": [], "g_loss": [], "d_loss": [], "d_real": [], "d_fake": []}
+    if Path(path).is_file():
+        with open(path, newline="") as file:
+            for row in csv.DictReader(file):
+                try:
+                    values = [float(row[name]) for name in columns]
+                except (KeyError, TypeError, ValueError) as error:
+                    raise ValueError(f"{path} is not a history of this course, at row {row}.") from error
+                for column, value in zip(columns.values(), values):
+                    column.append(value)
+    return columns
+
+
+class StopIfNotFinite(keras.callbacks.Callback):
+    """Stops a run whose loss has become infinite or not a number, with a sentence that says what to do.
+
+    Keras's `TerminateOnNaN` stops such a run too, but as if it had ended well.
+
+    Args:
+        checkpoint_folder: where to look for the last good checkpoint, to name it.
+
+    Raises:
+        FloatingPointError: from within `fit`, right after the step.
+    """
+
+    def __init__(self, checkpoint_folder: str | Path):
+        super().__init__()
+        self.checkpoint_folder = checkpoint_folder
+
+    def on_train_batch_end(self, batch, logs=None):
+        broken = [name for name in ("g_loss", "d_loss") if not math.isfinite((logs or {}).get(name, 0.0))]
+        if broken:
+            good = checkpoints(self.checkpoint_folder)
+            raise FloatingPointError(
+                f"{' and '.join(broken)} stopped being finite by step {int(self.model.step)}. "
+                + (f"The last good checkpoint is {good[-1]}. " if good else "There is no checkpoint yet. ")
+                + "Lower the learning rates and train again."
+            )
+
+
+class SamplePicture(keras.callbacks.Callback):
+    """Draws the same latent vectors after each epoch, to one PNG file that is replaced.
+
+    Args:
+        path: the file.
+        latents: float of shape (count, latent_dim).
+        columns: images a row.
+    """
+
+    def __init__(self, path: str | Path, latents, columns: int = 10):
+        super().__init__()
+        self.path = path
+        self.latents = latents
+        self.columns = columns
+
+    def on_epoch_end(self, epoch, logs=None):
+        plots.save_grid(self.path, self.model(self.latents), columns=self.columns)
+
+
+class Progress(keras.callbacks.Callback):
+    """Shows one progress bar over the whole run, with losses and time left; one line an epoch where there is no terminal.
+
+    Args:
+        first_epoch: number of epochs done before.
+        epochs: number of epochs at the end of the run.
+        steps_per_epoch: steps an epoch.
+    """  # noqa: E501
+
+    def __init__(self, first_epoch: int, epochs: int, steps_per_epoch: int):
+        super().__init__()
+        self.first_epoch = first_epoch
+        self.epochs = epochs
+        self.steps_per_epoch = steps_per_epoch
+
+    def on_train_begin(self, logs=None):
+        self.live = sys.stdout.isatty() or type(sys.stdout).__module__.startswith("ipykernel")
+        total = (self.epochs - self.first_epoch) * self.steps_per_epoch
+        names = [metric.name for metric in self.model.metrics]
+        self.bar = keras.utils.Progbar(total, stateful_metrics=names, verbose=int(self.live), interval=0.5)
+        self.seen = 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.before = self.seen
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.seen = self.before + batch + 1
+        if self.live:
+            self.bar.update(self.seen, list((logs or {}).items()), finalize=self.seen >= self.bar.target)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if not self.live:
+            numbers = "  ".join(f"{name} {value:.3f}" for name, value in (logs or {}).items())
+            print(f"epoch {epoch + 1:3d}/{self.epochs}  {numbers}", flush=True)

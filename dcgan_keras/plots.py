@@ -1,0 +1,207 @@
+"""Arrays in, pictures out: grids, films, dashboards.
+
+Images keep a fixed scale, -1 is black and 1 is white, so that a washed-out sample looks washed out. Backgrounds are
+opaque white, so that every picture reads in dark mode too. Nothing here knows a network.
+"""
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import imageio.v3 as imageio
+import matplotlib.pyplot as plt
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from dcgan_keras import files
+
+# Blue and vermilion, told apart with any colour vision (Okabe and Ito), and by marker where they are lines.
+G_COLOR, D_COLOR = "#0072B2", "#D55E00"
+_STYLE = {
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.3,
+    "font.size": 11,
+    "figure.constrained_layout.use": True,
+}
+
+
+def use_style() -> None:
+    """Makes all later matplotlib figures look like the course's."""
+    plt.rcParams.update(_STYLE)
+
+
+def to_uint8(images) -> np.ndarray:
+    """Maps images from [-1, 1] to 0..255, values outside clipped, shape kept."""
+    return np.rint((np.clip(np.asarray(images, np.float32), -1, 1) + 1) * 127.5).astype(np.uint8)
+
+
+def image_grid(images, *, columns: int, scale: int = 2) -> np.ndarray:
+    """Lays images out in rows, enlarged without smoothing, with white lines between them.
+
+    Args:
+        images: float of shape (count, height, width, 1 or 3) in [-1, 1].
+        columns: images a row. A last row that is not full is filled with white.
+        scale: each pixel becomes scale x scale pixels.
+
+    Returns:
+        uint8 of shape (rows * (height * scale + 2) + 2, the same for columns and width), with a last axis of 3 for
+        colour images.
+
+    Raises:
+        ValueError: if `images` has another shape, or columns or scale are under 1.
+    """
+    images = to_uint8(images)
+    if images.ndim != 4 or images.shape[-1] not in (1, 3) or columns < 1 or scale < 1:
+        raise ValueError(
+            f"Expected images of shape (count, height, width, 1 or 3), columns and scale of 1 or more, "
+            f"got {images.shape}, {columns} and {scale}."
+        )
+    images = images.repeat(scale, axis=1).repeat(scale, axis=2)
+    rows = -(-len(images) // columns)
+    count, height, width, channels = images.shape
+    grid = np.full((rows * (height + 2) + 2, columns * (width + 2) + 2, channels), 255, np.uint8)
+    for place, image in enumerate(images):
+        top, left = (2 + n * (side + 2) for n, side in zip(divmod(place, columns), (height, width)))
+        grid[top : top + height, left : left + width] = image
+    return grid[..., 0] if channels == 1 else grid
+
+
+def save_grid(path: str | Path, images, *, columns: int, scale: int = 2) -> None:
+    """Writes `image_grid` as a PNG file."""
+    with files.atomic(path) as unfinished:
+        imageio.imwrite(unfinished, image_grid(images, columns=columns, scale=scale))
+
+
+def with_caption(picture: np.ndarray, caption: str) -> np.ndarray:
+    """Adds a white strip with a line of text below a picture.
+
+    Args:
+        picture: uint8 of shape (height, width) or (height, width, 3).
+        caption: the text, in a size that suits the picture.
+
+    Returns:
+        uint8 of the same number of axes, higher by the strip.
+    """
+    height, width = picture.shape[:2]
+    size = max(12, width // 28)
+    image = Image.new("RGB" if picture.ndim == 3 else "L", (width, height + 2 * size), "white")
+    image.paste(Image.fromarray(picture), (0, 0))
+    font = ImageFont.load_default(size)
+    ImageDraw.Draw(image).text((size // 2, height + size), caption, fill="black", font=font, anchor="lm")
+    return np.asarray(image)
+
+
+def save_gif(path: str | Path, frames: Sequence[np.ndarray], *, seconds: float = 10.0, max_bytes: int = 3_000_000):
+    """Writes an endless GIF that rests two seconds on its last frame.
+
+    To stay within `max_bytes` it first uses fewer shades, then drops every second frame, the last one kept.
+
+    Args:
+        path: the file to write.
+        frames: pictures of one size, uint8 of shape (height, width) or (height, width, 3).
+        seconds: how long one round takes, without the rest.
+        max_bytes: of the file.
+
+    Returns:
+        The number of frames written.
+
+    Raises:
+        ValueError: if there is no frame, or even the smallest version is larger than `max_bytes`.
+    """
+    if not len(frames):
+        raise ValueError("A GIF needs at least one frame.")
+    frames = list(frames)
+    while True:
+        for shades in (256, 64, 32, 16):
+            content = _encode_gif(frames, shades, seconds)
+            if len(content) <= max_bytes:
+                with files.atomic(path) as unfinished:
+                    unfinished.write_bytes(content)
+                return len(frames)
+        if len(frames) <= 2:
+            raise ValueError(f"{path} cannot be made in {max_bytes:,} bytes: use fewer images or a smaller scale.")
+        frames = frames[::-2][::-1]
+
+
+def _encode_gif(frames: list[np.ndarray], shades: int, seconds: float) -> bytes:
+    pause = max(20, round(1000 * seconds / len(frames)))
+    if frames[0].ndim == 2:
+        step = 255 / (shades - 1)
+        encoded = [np.rint(np.rint(frame / step) * step).astype(np.uint8) for frame in frames]
+    else:
+        encoded = [np.asarray(Image.fromarray(f).quantize(shades, dither=0).convert("RGB")) for f in frames]
+    buffer = io.BytesIO()
+    imageio.imwrite(
+        buffer, encoded, extension=".gif", plugin="pillow", loop=0, duration=[pause] * (len(frames) - 1) + [2000]
+    )
+    return buffer.getvalue()
+
+
+def plot_history(history: Mapping[str, Sequence[float]]):
+    """Draws the dashboard of a training run: losses above, what the discriminator says below.
+
+    Args:
+        history: columns `epoch`, `g_loss`, `d_loss`, `d_real` and `d_fake`, one value an epoch, as in `history.csv`
+            or `keras.callbacks.History.history` (whose missing `epoch` is counted from 0).
+
+    Returns:
+        The matplotlib figure, not shown and not saved.
+    """
+    epochs = 1 + np.asarray(history.get("epoch", range(len(history["g_loss"]))), float)
+    every = max(1, len(epochs) // 10)
+    with plt.rc_context(_STYLE):
+        figure, (losses, scores) = plt.subplots(2, 1, figsize=(7, 6), sharex=True)
+        lines = (
+            (losses, "g_loss", "generator", G_COLOR, "o"),
+            (losses, "d_loss", "discriminator", D_COLOR, "s"),
+            (scores, "d_real", "on real images", G_COLOR, "o"),
+            (scores, "d_fake", "on generated images", D_COLOR, "s"),
+        )
+        for axes, key, label, color, marker in lines:
+            axes.plot(epochs, history[key], color=color, marker=marker, markevery=every, label=label)
+        losses.axhline(2 * np.log(2), color="grey", linestyle=":", label="discriminator cannot tell: 2 log 2")
+        losses.set(ylabel="loss (nats)", title="Losses, mean of each epoch")
+        scores.axhline(0.5, color="grey", linestyle=":", label="cannot tell: 0.5")
+        scores.set(xlabel="epoch", ylabel="probability of real", ylim=(0, 1), title="What the discriminator says")
+        for axes in (losses, scores):
+            axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+        figure.set_size_inches(9, 6)
+    return figure
+
+
+def save_history(path: str | Path, history: Mapping[str, Sequence[float]]) -> None:
+    """Writes `plot_history` as a PNG file."""
+    figure = plot_history(history)
+    with files.atomic(path) as unfinished:
+        figure.savefig(unfinished, dpi=120)
+    plt.close(figure)
+
+
+def show_images(images, *, columns: int, titles: Sequence[str] = (), inches: float = 0.75):
+    """Draws images in a figure, each with an optional title.
+
+    Args:
+        images: float of shape (count, height, width, 1 or 3) in [-1, 1].
+        columns: images a row.
+        titles: one for each of the first images.
+        inches: width of one image.
+
+    Returns:
+        The matplotlib figure, not shown.
+    """
+    images = np.asarray(images)
+    rows = -(-len(images) // columns)
+    with plt.rc_context(_STYLE):
+        size = (columns * inches, rows * inches * (1.3 if len(titles) else 1))
+        figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)
+        for ax in axes.flat:
+            ax.axis("off")
+        for ax, image in zip(axes.flat, images):
+            ax.imshow(np.clip((image + 1) / 2, 0, 1).squeeze(), cmap="gray", vmin=0, vmax=1)
+        for ax, title in zip(axes.flat, titles):
+            ax.set_title(title, fontsize=9)
+    return figure

@@ -1,0 +1,312 @@
+"""A run: one recipe, one source of images, one seed, one folder that holds all that came of it.
+
+    training.gif  samples.png  losses.png  history.csv  config.json  generator.keras  discriminator.keras
+    checkpoints/  snapshots/
+
+`generator.keras` is the averaged generator. `checkpoints/` is what a run resumes from, `snapshots/` what its film is
+made from. Used by the command line and the notebooks alike.
+"""
+
+import dataclasses
+import json
+import platform
+import warnings
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import dcgan_keras
+from dcgan_keras import callbacks, data, files, models, plots, presets
+from dcgan_keras.gan import DCGAN
+
+GRID = (6, 10)  # rows and columns of the pictures and of the GIF
+FILM_SEED = 20151119  # of the latent vectors drawn in every picture: the day the paper appeared
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What a run is, and where its files are.
+
+    Attributes:
+        folder: the run folder.
+        settings: the hyperparameters.
+        preset: name of the preset they come from, though single values may differ.
+        source: where the images come from, as in `data.load_images`.
+        seed: of initial weights, order of images and latent vectors, 0 to 2**31 - 1.
+        data_dir: folder of TensorFlow Datasets, None for its default.
+
+    Raises:
+        ValueError: if the seed is out of range.
+    """
+
+    folder: Path
+    settings: presets.Preset
+    preset: str = "laptop"
+    source: str = "bundled"
+    seed: int = 0
+    data_dir: str | None = None
+
+    def __post_init__(self):
+        object.__setattr__(self, "folder", Path(self.folder))
+        if not 0 <= self.seed < 2**31:
+            raise ValueError(f"seed must be a whole number from 0 to 2147483647, got {self.seed!r}.")
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.folder / "checkpoints"
+
+    @property
+    def snapshots(self) -> Path:
+        return self.folder / "snapshots"
+
+    @property
+    def history(self) -> Path:
+        return self.folder / "history.csv"
+
+
+def create(run: Run) -> Run:
+    """Makes the folder of a new run and writes `config.json` in it.
+
+    Raises:
+        FileExistsError: if there is anything in the folder.
+    """
+    if run.folder.exists() and (not run.folder.is_dir() or any(run.folder.iterdir())):
+        raise FileExistsError(f"{run.folder} already exists and is not empty: name another folder, or add --resume.")
+    _write_config(run)
+    return run
+
+
+def open_run(folder: str | Path) -> Run:
+    """Reads the run in a folder.
+
+    Raises:
+        FileNotFoundError: if there is no run in the folder.
+        ValueError: if its `config.json` cannot be understood.
+    """
+    folder = Path(folder)
+    path = folder / "config.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no run in {folder}: it has no config.json.")
+    try:
+        config = json.loads(path.read_text())
+        names = ("preset", "source", "seed", "data_dir")
+        return Run(folder, presets.Preset(**config["settings"]), **{name: config[name] for name in names})
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is not a config this version understands: {error!r}.") from error
+
+
+def free_folder(parent: str | Path, name: str) -> Path:
+    """Returns the first of `parent/name-1`, `parent/name-2`, ... that does not exist."""
+    number = 1
+    while (Path(parent) / f"{name}-{number}").exists():
+        number += 1
+    return Path(parent) / f"{name}-{number}"
+
+
+def build(settings: presets.Preset, seed: int = 0) -> DCGAN:
+    """Builds and compiles the model of a run, with new weights.
+
+    Args:
+        settings: the hyperparameters.
+        seed: of initial weights and latent vectors.
+
+    Raises:
+        ValueError: if a hyperparameter is outside its range.
+    """
+    size = {"image_size": settings.image_size, "channels": settings.channels}
+    rest = {"kernel_size": settings.kernel_size, "seed": seed}
+    gan = DCGAN(
+        models.build_generator(**size, filters=settings.g_filters, latent_dim=settings.latent_dim, **rest),
+        models.build_discriminator(**size, filters=settings.d_filters, **rest),
+        loss=settings.loss,
+        ema_decay=settings.ema_decay,
+        r1_gamma=settings.r1_gamma,
+        seed=seed,
+    )
+    gan.compile(
+        keras.optimizers.Adam(settings.g_learning_rate, beta_1=settings.beta_1),
+        keras.optimizers.Adam(settings.d_learning_rate, beta_1=settings.beta_1),
+    )
+    return gan
+
+
+def train(run: Run, images: np.ndarray | None = None) -> DCGAN:
+    """Trains a run to its end, from its newest checkpoint where there is one, and writes all its files.
+
+    Args:
+        run: from `create` or `open_run`.
+        images: uint8 of shape (count, height, width, channels). None loads them from the run's source.
+
+    Returns:
+        The trained model.
+
+    Raises:
+        FloatingPointError: if a loss stops being finite.
+        ValueError: if the images or a hyperparameter do not fit, or no checkpoint of the run can be read.
+    """
+    settings = run.settings
+    if images is None:
+        images = load_images(run)
+    gan = build(settings, run.seed)
+    done = restore(run, gan)
+    dataset = data.make_dataset(images, batch_size=settings.batch_size, seed=run.seed, epochs=None, first_epoch=done)
+    steps = len(images) // settings.batch_size
+    if done < settings.epochs:
+        gan.fit(
+            dataset,
+            initial_epoch=done,
+            epochs=settings.epochs,
+            steps_per_epoch=steps,
+            callbacks=[*run_callbacks(run, gan, steps), callbacks.Progress(done, settings.epochs, steps)],
+            verbose=0,
+            shuffle=False,
+        )
+    finish(run, gan)
+    return gan
+
+
+def load_images(run: Run) -> np.ndarray:
+    """Loads the images of a run, uint8 of shape (count, image_size, image_size, channels)."""
+    settings = run.settings
+    return data.load_images(
+        run.source, image_size=settings.image_size, channels=settings.channels, data_dir=run.data_dir
+    )
+
+
+def check_batches(images: np.ndarray, settings: presets.Preset) -> None:
+    """Raises ValueError if there are fewer images than one batch: better said before a run folder exists."""
+    data.make_dataset(images, batch_size=settings.batch_size)
+
+
+def run_callbacks(run: Run, gan: DCGAN, steps_per_epoch: int) -> list[keras.callbacks.Callback]:
+    """Lists the callbacks that fill a run folder while `fit` runs. Not the progress bar, which fills no folder."""
+    film = callbacks.film_steps(run.settings.epochs * steps_per_epoch, run.settings.frames)
+    return [
+        callbacks.StopIfNotFinite(run.checkpoints),
+        callbacks.Film(run.snapshots, film),
+        callbacks.HistoryFile(run.history),
+        callbacks.SamplePicture(run.folder / "samples.png", film_latents(gan.latent_dim), columns=GRID[1]),
+        callbacks.Checkpoint(run.checkpoints),
+    ]
+
+
+def restore(run: Run, gan: DCGAN) -> int:
+    """Loads the newest checkpoint of a run that can be read, and says so if that is not the newest one.
+
+    Returns:
+        The number of epochs done, 0 if there is no checkpoint.
+
+    Raises:
+        ValueError: if there are checkpoints and none can be read.
+    """
+    files.remove_unfinished(run.folder)
+    problems = []
+    for path in reversed(callbacks.checkpoints(run.checkpoints)):
+        try:
+            done = callbacks.load_checkpoint(gan, path)
+        except ValueError as error:
+            problems.append(str(error))
+            continue
+        for problem in problems:
+            warnings.warn(f"{problem} Going on from {path} instead.", stacklevel=2)
+        return done
+    if problems:
+        raise ValueError(" ".join(problems))
+    return 0
+
+
+def extend(run: Run, epochs: int) -> Run:
+    """Gives a run another number of epochs, for it to be resumed with, and writes it to its `config.json`."""
+    run = dataclasses.replace(run, settings=dataclasses.replace(run.settings, epochs=epochs))
+    _write_config(run)
+    return run
+
+
+def finish(run: Run, gan: DCGAN) -> None:
+    """Writes what a run folder holds at the end: the networks, the samples, the dashboard and the film."""
+    for name, network in (("generator", gan.ema_generator), ("discriminator", gan.discriminator)):
+        with files.atomic(run.folder / f"{name}.keras") as unfinished:
+            network.save(unfinished)
+    plots.save_grid(run.folder / "samples.png", gan(film_latents(gan.latent_dim)), columns=GRID[1])
+    history = callbacks.read_history(run.history)
+    if history["epoch"]:
+        plots.save_history(run.folder / "losses.png", history)
+    make_gif(run)
+
+
+def make_gif(
+    run: Run,
+    path: str | Path | None = None,
+    *,
+    rows: int = GRID[0],
+    columns: int = GRID[1],
+    scale: int | None = None,
+    seconds: float = 10.0,
+    seed: int = FILM_SEED,
+    max_bytes: int = 3_000_000,
+) -> Path:
+    """Makes the film of a run from its snapshots, without training.
+
+    Args:
+        run: the run.
+        path: the file to write. None takes `training.gif` in the run folder.
+        rows: of images in a frame.
+        columns: of images in a frame.
+        scale: enlargement, a whole number. None chooses one that makes a picture about 560 pixels wide.
+        seconds: how long one round takes, without the rest on the last frame.
+        seed: of the latent vectors drawn.
+        max_bytes: of the file. Fewer shades, then fewer frames, make it smaller.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        FileNotFoundError: if the run has no snapshots.
+        ValueError: if a snapshot does not fit, or the film cannot be made that small.
+    """
+    path = Path(path) if path else run.folder / "training.gif"
+    snapshots = sorted(run.snapshots.glob("step-*.weights.h5"))
+    if not snapshots:
+        raise FileNotFoundError(f"{run.folder} has no snapshots to make a film from: train it first.")
+    if rows < 1 or columns < 1:
+        raise ValueError(f"rows and columns must be 1 or more, got {rows} and {columns}.")
+    scale = scale or max(1, 560 // (columns * run.settings.image_size))
+    generator = build(run.settings).ema_generator
+    latents = film_latents(generator.input_shape[-1], rows * columns, seed)
+    frames = []
+    for snapshot in snapshots:
+        try:
+            generator.load_weights(snapshot)
+        except (OSError, ValueError, KeyError) as error:
+            raise ValueError(f"Snapshot {snapshot} cannot be read: {str(error).splitlines()[0]}") from error
+        step = int(snapshot.name.split("-")[1].split(".")[0])
+        grid = plots.image_grid(generator(latents, training=False), columns=columns, scale=scale)
+        frames.append(plots.with_caption(grid, f"step {step:,}"))
+    plots.save_gif(path, frames, seconds=seconds, max_bytes=max_bytes)
+    return path
+
+
+def film_latents(latent_dim: int, count: int = GRID[0] * GRID[1], seed: int = FILM_SEED) -> tf.Tensor:
+    """Draws the latent vectors of the pictures, the same for every run: float32 of shape (count, latent_dim)."""
+    return tf.random.stateless_normal([count, latent_dim], seed=[seed, 0])
+
+
+def _write_config(run: Run) -> None:
+    config = {
+        "preset": run.preset,
+        "source": run.source,
+        "seed": run.seed,
+        "data_dir": run.data_dir,
+        "settings": dataclasses.asdict(run.settings),
+        "versions": {
+            "dcgan_keras": dcgan_keras.__version__,
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+    }
+    with files.atomic(run.folder / "config.json") as unfinished:
+        unfinished.write_text(json.dumps(config, indent=2) + "\n")

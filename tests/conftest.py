@@ -1,0 +1,44 @@
+"""What several test files share: a tiny recipe, tiny images, a run folder, the command line as a subprocess."""
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dcgan_keras import presets, runs
+
+ROOT = Path(__file__).parents[1]
+TINY = dataclasses.replace(
+    presets.get("laptop"), g_filters=2, d_filters=2, latent_dim=4, batch_size=8, epochs=3, frames=4
+)
+TINY_OPTIONS = "--g-filters 2 --d-filters 2 --latent-dim 4 --batch-size 500 --frames 4".split()
+
+
+@pytest.fixture
+def images():
+    """80 uint8 images of 28x28x1, noise with a seed: ten batches of the tiny recipe."""
+    return np.random.default_rng(0).integers(0, 256, (80, 28, 28, 1), dtype=np.uint8)
+
+
+@pytest.fixture(scope="session")
+def trained_run(tmp_path_factory):
+    """A run folder of the tiny recipe on noise, trained to its end."""
+    noise = np.random.default_rng(0).integers(0, 256, (80, 28, 28, 1), dtype=np.uint8)
+    run = runs.create(runs.Run(tmp_path_factory.mktemp("runs") / "tiny", TINY))
+    runs.train(run, noise)
+    return run
+
+
+def dcgan(*arguments, cwd=None, timeout=300) -> subprocess.CompletedProcess:
+    """Runs `python -m dcgan_keras` with these arguments."""
+    command = [sys.executable, "-m", "dcgan_keras", *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=timeout)
+
+
+def all_weights(gan) -> np.ndarray:
+    """Everything a training run carries along, as one flat float64 vector."""
+    variables = [*gan.variables, *gan.g_optimizer.variables, *gan.d_optimizer.variables]
+    return np.concatenate([np.asarray(variable, np.float64).ravel() for variable in variables])

@@ -1,0 +1,146 @@
+import math
+
+import h5py
+import imageio.v3 as imageio
+import keras
+import numpy as np
+import pytest
+from conftest import TINY, all_weights
+
+from dcgan_keras import callbacks, data, runs
+
+
+def fit(gan, images, *watchers, epochs=1, first_epoch=0):
+    dataset = data.make_dataset(images, batch_size=8, epochs=None, first_epoch=first_epoch)
+    gan.fit(
+        dataset,
+        initial_epoch=first_epoch,
+        epochs=epochs,
+        steps_per_epoch=10,
+        callbacks=list(watchers),
+        verbose=0,
+        shuffle=False,
+    )
+
+
+def test_film_steps_are_dense_at_the_start_and_reach_both_ends():
+    steps = callbacks.film_steps(4680, 40)
+    assert (steps[0], steps[-1], len(steps)) == (0, 4680, 40)
+    gaps = np.diff(steps)
+    assert np.all(gaps > 0) and np.all(np.diff(gaps) >= -1) and gaps[0] < gaps[-1] / 10
+    assert callbacks.film_steps(3, 40) == [0, 1, 2, 3]
+    assert callbacks.film_steps(100, 1) == [0, 100]
+
+
+@pytest.mark.parametrize("at_once", [1, 5])
+def test_film_saves_the_averaged_generator_at_its_steps(tmp_path, images, at_once):
+    gan = runs.build(TINY)
+    gan.compile(keras.optimizers.Adam(), keras.optimizers.Adam(), steps_per_execution=at_once)
+    untrained = gan.ema_generator.get_weights()
+    fit(gan, images, callbacks.Film(tmp_path, [0, 5, 10]))
+    assert [path.name for path in sorted(tmp_path.iterdir())] == [f"step-{n:07d}.weights.h5" for n in (0, 5, 10)]
+    other = runs.build(TINY, seed=9).ema_generator
+    for name, expected in (("step-0000000", untrained), ("step-0000010", gan.ema_generator.get_weights())):
+        other.load_weights(tmp_path / f"{name}.weights.h5")
+        for got, want in zip(other.get_weights(), expected):
+            np.testing.assert_array_equal(got, want)
+
+
+def test_checkpoint_holds_everything_a_run_needs(tmp_path, images):
+    gan, other = runs.build(TINY), runs.build(TINY, seed=9)
+    fit(gan, images, callbacks.Checkpoint(tmp_path))
+    newest = callbacks.checkpoints(tmp_path)[-1]
+    assert callbacks.load_checkpoint(other, newest) == 1
+    np.testing.assert_array_equal(all_weights(gan), all_weights(other))
+    assert int(other.step) == int(other.g_optimizer.iterations) == 10
+    with h5py.File(newest) as file:
+        assert (file.attrs["epoch"], file.attrs["step"]) == (1, 10)
+
+
+def test_checkpoints_begin_before_the_first_epoch_and_keep_the_newest(tmp_path, images):
+    class Names(keras.callbacks.Callback):
+        seen = []
+
+        def on_epoch_begin(self, epoch, logs=None):
+            self.seen.append([path.name[6:10] for path in callbacks.checkpoints(tmp_path)])
+
+    fit(runs.build(TINY), images, callbacks.Checkpoint(tmp_path, keep=2), Names(), epochs=4)
+    assert Names.seen == [["0000"], ["0000", "0001"], ["0001", "0002"], ["0002", "0003"]]
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("harm", ["truncated", "empty", "other networks", "not a checkpoint"])
+def test_a_checkpoint_that_does_not_fit_is_named(tmp_path, images, harm):
+    fit(runs.build(TINY), images, callbacks.Checkpoint(tmp_path))
+    path, gan = callbacks.checkpoints(tmp_path)[-1], runs.build(TINY)
+    if harm == "truncated":
+        path.write_bytes(path.read_bytes()[:5000])
+    elif harm == "empty":
+        path.write_bytes(b"")
+    elif harm == "not a checkpoint":
+        gan.generator.save_weights(path)
+    else:
+        gan = runs.build(TINY.__class__(**{**TINY.__dict__, "g_filters": 3}))
+    with pytest.raises(ValueError, match=f"Checkpoint .*{path.name} cannot be loaded"):
+        callbacks.load_checkpoint(gan, path)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_before_a_checkpoint(tmp_path, images):
+    class Poison(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            if int(self.model.step) == 13:
+                self.model.generator.weights[0].assign(self.model.generator.weights[0] * math.nan)
+
+    with pytest.raises(FloatingPointError, match="by step 14.*last good checkpoint is .*epoch-0001") as caught:
+        fit(
+            runs.build(TINY),
+            images,
+            Poison(),
+            callbacks.StopIfNotFinite(tmp_path),
+            callbacks.Checkpoint(tmp_path),
+            epochs=3,
+        )
+    assert "Lower the learning rates" in str(caught.value)
+    assert callbacks.checkpoints(tmp_path)[-1].name == "epoch-0001.weights.h5"
+
+
+def test_history_is_written_each_epoch_and_holds_none_twice(tmp_path, images):
+    path = tmp_path / "history.csv"
+    fit(runs.build(TINY), images, callbacks.HistoryFile(path), epochs=3)
+    first = callbacks.read_history(path)
+    assert path.read_text().splitlines()[0] == "epoch,g_loss,d_loss,d_real,d_fake"
+    assert first["epoch"] == [0, 1, 2] and len(set(first["g_loss"])) == 3
+    fit(runs.build(TINY, seed=5), images, callbacks.HistoryFile(path), first_epoch=1, epochs=4)
+    second = callbacks.read_history(path)
+    assert second["epoch"] == [0, 1, 2, 3]
+    assert second["g_loss"][0] == first["g_loss"][0] and second["g_loss"][1] != first["g_loss"][1]
+
+
+def test_history_that_is_something_else_is_named(tmp_path):
+    (tmp_path / "history.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(ValueError, match="history.csv is not a history"):
+        callbacks.read_history(tmp_path / "history.csv")
+
+
+def test_sample_picture_is_drawn_after_each_epoch(tmp_path, images):
+    gan = runs.build(TINY)
+    latents = gan.latent_vectors(6, 0)
+    fit(gan, images, callbacks.SamplePicture(tmp_path / "samples.png", latents, columns=3))
+    from dcgan_keras import plots
+
+    drawn = imageio.imread(tmp_path / "samples.png")
+    np.testing.assert_array_equal(drawn, plots.image_grid(gan(latents), columns=3))
+
+
+def test_progress_prints_a_line_an_epoch_without_a_terminal(images, capsys):
+    fit(runs.build(TINY), images, callbacks.Progress(0, 2, 10), epochs=2)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 and lines[1].startswith("epoch   2/2") and "d_loss" in lines[1]
+
+
+def test_progress_shows_losses_and_time_left_on_a_terminal(images, capsys, monkeypatch):
+    progress = callbacks.Progress(1, 3, 10)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    fit(runs.build(TINY), images, progress, epochs=3, first_epoch=1)
+    out = capsys.readouterr().out
+    assert "20/20" in out and "g_loss" in out

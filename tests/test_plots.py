@@ -1,0 +1,108 @@
+import io
+
+import imageio.v3 as imageio
+import matplotlib
+import numpy as np
+import pytest
+from PIL import Image
+
+from dcgan_keras import plots
+
+matplotlib.use("Agg")
+NOISE = np.random.default_rng(0).uniform(-1, 1, (7, 8, 8, 1)).astype(np.float32)
+
+
+def test_intensity_range_is_fixed():
+    assert plots.to_uint8([-2, -1, 0, 1, 2]).tolist() == [0, 0, 128, 255, 255]
+    washed_out = plots.image_grid(np.full((1, 4, 4, 1), 0.1), columns=1, scale=1)
+    assert washed_out[2:-2, 2:-2].tolist() == [[140] * 4] * 4
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_grid_places_every_image_and_enlarges_without_smoothing(channels):
+    images = np.random.default_rng(0).uniform(-1, 1, (7, 8, 8, channels))
+    grid = plots.image_grid(images, columns=3, scale=2)
+    assert grid.shape == (3 * 18 + 2, 3 * 18 + 2) + (() if channels == 1 else (3,))
+    cell = grid[2 + 18 : 2 + 18 + 16, 2 + 36 : 2 + 36 + 16]  # row 1, column 2: image 5
+    np.testing.assert_array_equal(cell[::2, ::2].reshape(8, 8, channels), plots.to_uint8(images[5]))
+    np.testing.assert_array_equal(cell[::2, ::2], cell[1::2, 1::2])
+    assert np.all(grid[-16:, -16:] == 255)  # the last row is not full
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 1), (2, 8, 8), (2, 8, 8, 2)])
+def test_grid_refuses_other_shapes(shape):
+    with pytest.raises(ValueError, match="Expected images"):
+        plots.image_grid(np.zeros(shape), columns=2)
+
+
+def test_png_round_trip(tmp_path):
+    plots.save_grid(tmp_path / "a.png", NOISE, columns=4)
+    np.testing.assert_array_equal(imageio.imread(tmp_path / "a.png"), plots.image_grid(NOISE, columns=4))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+def frames(count, channels=1, side=40):
+    images = np.random.default_rng(1).uniform(-1, 1, (count, 4, side, side, channels))
+    return [plots.with_caption(plots.image_grid(i, columns=2), f"step {n:,}") for n, i in enumerate(images)]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_gif_loops_rests_at_the_end_and_keeps_every_pixel(tmp_path, channels):
+    made = frames(5, channels)
+    assert plots.save_gif(tmp_path / "a.gif", made, seconds=1) == 5
+    with Image.open(tmp_path / "a.gif") as gif:
+        assert gif.n_frames == 5 and gif.info["loop"] == 0
+        durations, read = [], []
+        for n in range(5):
+            gif.seek(n)
+            durations.append(gif.info["duration"])
+            read.append(np.asarray(gif.convert("RGB" if channels == 3 else "L")).astype(int))
+    assert durations == [200, 200, 200, 200, 2000]
+    tolerance = 0 if channels == 1 else 40  # colours share 256 palette entries
+    assert max(np.abs(a - b).max() for a, b in zip(read, made)) <= tolerance or channels == 3
+
+
+def test_gif_stays_under_its_limit_and_keeps_first_and_last_moment(tmp_path):
+    made = frames(16, side=64)
+    limit = 120_000
+    kept = plots.save_gif(tmp_path / "a.gif", made, max_bytes=limit)
+    assert (tmp_path / "a.gif").stat().st_size <= limit and 1 < kept < 16
+    read = imageio.imread(tmp_path / "a.gif", index=None)[..., 0].astype(int)
+    assert len(read) == kept
+    assert np.abs(read[-1] - made[-1]).max() <= 9  # sixteen shades
+
+
+def test_gif_that_cannot_be_that_small_leaves_no_file(tmp_path):
+    with pytest.raises(ValueError, match="cannot be made in 100 bytes"):
+        plots.save_gif(tmp_path / "a.gif", frames(4), max_bytes=100)
+    with pytest.raises(ValueError, match="at least one frame"):
+        plots.save_gif(tmp_path / "a.gif", [])
+    assert not list(tmp_path.iterdir())
+
+
+def test_caption_is_drawn_below_the_picture():
+    picture = np.zeros((100, 200), np.uint8)
+    captioned = plots.with_caption(picture, "step 1,234")
+    np.testing.assert_array_equal(captioned[:100], picture)
+    strip = captioned[100:]
+    assert strip.min() < 100 and strip[0].min() == 255 and strip[-1].min() == 255  # ink inside, not clipped
+
+
+def test_dashboard_shows_what_it_is_given():
+    history = {"g_loss": [1.0, 2.0], "d_loss": [1.5, 1.4], "d_real": [0.6, 0.5], "d_fake": [0.4, 0.5]}
+    figure = plots.plot_history(history)
+    losses, scores = figure.axes
+    drawn = {line.get_label(): line for axes in (losses, scores) for line in axes.lines}
+    assert drawn["generator"].get_ydata().tolist() == [1.0, 2.0]
+    assert drawn["generator"].get_xdata().tolist() == [1.0, 2.0]
+    assert drawn["on generated images"].get_ydata().tolist() == [0.4, 0.5]
+    assert losses.get_ylabel() and scores.get_xlabel() and scores.get_ylim() == (0, 1)
+    buffer = io.BytesIO()
+    figure.savefig(buffer)
+    assert np.all(imageio.imread(buffer.getvalue())[0, 0, :3] == 255)  # opaque white
+
+
+def test_show_images_uses_the_fixed_range():
+    figure = plots.show_images(NOISE * 0.1, columns=4, titles=["a"])
+    assert figure.axes[0].images[0].get_clim() == (0, 1)
+    assert figure.axes[0].get_title() == "a" and len(figure.axes) == 8

@@ -116,7 +116,6 @@ def sample(
     """Draw new images with a trained generator."""
     with one_sentence_errors():
         import keras
-
         from dcgan_keras import models, plots, runs  # noqa: F401  (models registers the layers of the file)
 
         path = run / "generator.keras" if run.is_dir() else run
@@ -163,11 +162,10 @@ def gif(
 def info() -> None:
     """Show versions, devices and threads."""
     with one_sentence_errors():
+        import dcgan_keras
         import keras
         import numpy
         import tensorflow as tf
-
-        import dcgan_keras
 
         names = [device.name.removeprefix("/physical_device:") for device in tf.config.list_physical_devices()]
         for name, value in {

@@ -11,8 +11,9 @@ from pathlib import Path
 import h5py
 import keras
 import numpy as np
-
 from dcgan_keras import files, plots
+
+LOSS_NAMES = ["d_loss", "g_loss"]
 
 
 def film_steps(total_steps: int, frames: int) -> list[int]:
@@ -173,7 +174,7 @@ class StopIfNotFinite(keras.callbacks.Callback):
         self.checkpoint_folder = checkpoint_folder
 
     def on_train_batch_end(self, batch, logs=None):
-        broken = [name for name in ("g_loss", "d_loss") if not math.isfinite((logs or {}).get(name, 0.0))]
+        broken = [name for name in LOSS_NAMES if not math.isfinite(logs[name])]
         if broken:
             good = checkpoints(self.checkpoint_folder)
             raise FloatingPointError(
@@ -203,13 +204,13 @@ class SamplePicture(keras.callbacks.Callback):
 
 
 class Progress(keras.callbacks.Callback):
-    """Shows one progress bar over the whole run, with losses and time left; one line an epoch where there is no terminal.
+    """Shows one bar for the whole run, with losses and time left. Without a terminal, it prints one line an epoch.
 
     Args:
         first_epoch: number of epochs done before.
         epochs: number of epochs at the end of the run.
         steps_per_epoch: steps an epoch.
-    """  # noqa: E501
+    """
 
     def __init__(self, first_epoch: int, epochs: int, steps_per_epoch: int):
         super().__init__()
@@ -220,8 +221,7 @@ class Progress(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         self.live = sys.stdout.isatty() or type(sys.stdout).__module__.startswith("ipykernel")
         total = (self.epochs - self.first_epoch) * self.steps_per_epoch
-        names = [metric.name for metric in self.model.metrics]
-        self.bar = keras.utils.Progbar(total, stateful_metrics=names, verbose=int(self.live), interval=0.5)
+        self.bar = keras.utils.Progbar(total, stateful_metrics=LOSS_NAMES, verbose=int(self.live), interval=0.5)
         self.seen = 0
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -230,7 +230,8 @@ class Progress(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         self.seen = self.before + batch + 1
         if self.live:
-            self.bar.update(self.seen, list((logs or {}).items()), finalize=self.seen >= self.bar.target)
+            losses = [(name, logs[name]) for name in LOSS_NAMES]
+            self.bar.update(self.seen, losses, finalize=self.seen >= self.bar.target)
 
     def on_epoch_end(self, epoch, logs=None):
         if not self.live:

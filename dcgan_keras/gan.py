@@ -5,7 +5,6 @@ Not here: where images come from, what the networks look like, and what happens 
 
 import keras
 import tensorflow as tf
-
 from dcgan_keras import losses
 
 

@@ -11,9 +11,8 @@ from pathlib import Path
 import imageio.v3 as imageio
 import matplotlib.pyplot as plt
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
-
 from dcgan_keras import files
+from PIL import Image, ImageDraw, ImageFont
 
 # Blue and vermilion, told apart with any colour vision (Okabe and Ito), and by marker where they are lines.
 G_COLOR, D_COLOR = "#0072B2", "#D55E00"

@@ -13,11 +13,10 @@ import platform
 import warnings
 from pathlib import Path
 
+import dcgan_keras
 import keras
 import numpy as np
 import tensorflow as tf
-
-import dcgan_keras
 from dcgan_keras import callbacks, data, files, models, plots, presets
 from dcgan_keras.gan import DCGAN
 

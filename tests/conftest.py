@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from dcgan_keras import presets, runs
 
 ROOT = Path(__file__).parents[1]

@@ -6,7 +6,6 @@ import keras
 import numpy as np
 import pytest
 from conftest import TINY, all_weights
-
 from dcgan_keras import callbacks, data, runs
 
 

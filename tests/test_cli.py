@@ -6,13 +6,12 @@ import subprocess
 import sys
 import time
 
+import dcgan_keras
 import imageio.v3 as imageio
 import keras
 import pytest
 import tensorflow as tf
 from conftest import TINY_OPTIONS, dcgan
-
-import dcgan_keras
 
 
 @pytest.fixture(scope="module")

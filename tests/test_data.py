@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
-
 from dcgan_keras import data
+from PIL import Image
 
 DEBIAN_FILES = Path("/usr/share/datasets/fashion-mnist")
 

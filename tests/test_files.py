@@ -1,5 +1,4 @@
 import pytest
-
 from dcgan_keras import files
 
 

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from conftest import TINY, all_weights
-
 from dcgan_keras import data, losses, models, runs
 from dcgan_keras.gan import DCGAN
 

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-
 from dcgan_keras import losses
 
 REAL = np.array([[0.3], [-1.2], [2.5]])

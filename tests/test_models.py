@@ -2,7 +2,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-
 from dcgan_keras import models
 from dcgan_keras.models import build_discriminator, build_generator
 

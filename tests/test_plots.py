@@ -4,9 +4,8 @@ import imageio.v3 as imageio
 import matplotlib
 import numpy as np
 import pytest
-from PIL import Image
-
 from dcgan_keras import plots
+from PIL import Image
 
 matplotlib.use("Agg")
 NOISE = np.random.default_rng(0).uniform(-1, 1, (7, 8, 8, 1)).astype(np.float32)

@@ -1,7 +1,6 @@
 import dataclasses
 
 import pytest
-
 from dcgan_keras import presets, runs
 
 

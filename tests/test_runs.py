@@ -12,7 +12,6 @@ import keras
 import numpy as np
 import pytest
 from conftest import ROOT, TINY, all_weights
-
 from dcgan_keras import callbacks, plots, runs
 
 LONG = dataclasses.replace(TINY, epochs=12)

@@ -1,0 +1,38 @@
+# One-word verbs. Each sets up `.venv` first where that is still to do: nothing else needs installing.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: quickstart test lint unit nbval notebooks format clean
+
+quickstart: .venv/ready  ## Train on the bundled clothes: a few minutes, into runs/
+	$(BIN)/python -m dcgan_keras train
+
+test: lint unit nbval  ## All that CI runs
+
+lint: .venv/ready  ## Check style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+unit: .venv/ready  ## Test the module and the command line
+	$(BIN)/python -m pytest -q
+
+nbval: .venv/ready  ## Re-execute every notebook in fast mode and compare its outputs
+	DCGAN_FAST=1 $(BIN)/python -m pytest -q --nbval --nbval-current-env --durations=0 notebooks
+
+notebooks: .venv/ready  ## Execute every notebook in full and store its outputs
+	$(BIN)/jupyter nbconvert --to notebook --inplace --execute --ExecutePreprocessor.record_timing=False notebooks/*.ipynb
+	$(BIN)/jupyter nbconvert --to notebook --inplace --coalesce-streams notebooks/*.ipynb
+
+format: .venv/ready  ## Put code and notebooks into the project's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## Remove the set-up and the runs
+	rm -rf .venv runs notebooks/runs
+
+.venv/ready: requirements.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "dcgan_keras needs Python 3.10 or newer: make PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet -r requirements.txt -e .
+	touch $@

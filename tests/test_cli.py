@@ -67,7 +67,10 @@ def test_resume_goes_on_and_keeps_its_settings(cli_run):
 
 def test_ctrl_c_leaves_a_run_and_says_how_to_go_on(tmp_path):
     command = [sys.executable, "-u", "-m", "dcgan_keras", "train", "--run", "mine", "--epochs", "500", *TINY_OPTIONS]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    # A test suite that runs in the background ignores Ctrl-C, and so would its children.
+    heeds = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
+    process = subprocess.Popen(command, cwd=tmp_path, **pipes, **heeds)
     lines = []
     while not any(line.startswith("epoch   2/") for line in lines):
         line = process.stdout.readline()

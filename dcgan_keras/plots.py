@@ -180,6 +180,27 @@ def save_history(path: str | Path, history: Mapping[str, Sequence[float]]) -> No
     plt.close(figure)
 
 
+def save_curves(path: str | Path, curves: Mapping[str, Sequence], *, x: str, y: str) -> None:
+    """Writes a PNG of curves on two logarithmic axes, several of one kind in one colour with one marker.
+
+    Args:
+        path: the file.
+        curves: for each label, a list of pairs (x values, y values).
+        x: label of the x axis, with its unit.
+        y: label of the y axis, with its unit.
+    """
+    with plt.rc_context(_STYLE):
+        figure, axes = plt.subplots(figsize=(8, 5))
+        for (label, lines), color, marker in zip(curves.items(), (G_COLOR, D_COLOR, "#009E73", "#CC79A7"), "osD^"):
+            for n, (xs, ys) in enumerate(lines):
+                axes.plot(xs, ys, color=color, marker=marker, markersize=4, alpha=0.8, label=None if n else label)
+        axes.set(xscale="log", yscale="log", xlabel=x, ylabel=y)
+        axes.legend(frameon=False)
+    with files.atomic(path) as unfinished:
+        figure.savefig(unfinished, dpi=120)
+    plt.close(figure)
+
+
 def show_images(images, *, columns: int, titles: Sequence[str] = (), inches: float = 0.75):
     """Draws images in a figure, each with an optional title.
 

@@ -105,3 +105,9 @@ def test_show_images_uses_the_fixed_range():
     figure = plots.show_images(NOISE * 0.1, columns=4, titles=["a"])
     assert figure.axes[0].images[0].get_clim() == (0, 1)
     assert figure.axes[0].get_title() == "a" and len(figure.axes) == 8
+
+
+def test_curves_are_written_whole(tmp_path):
+    curves = {"ours": [([1, 10], [50, 5]), ([1, 10], [60, 6])], "theirs": [([1, 10], [90, 40])]}
+    plots.save_curves(tmp_path / "a.png", curves, x="seconds", y="score")
+    assert imageio.imread(tmp_path / "a.png").shape == (600, 960, 4)

@@ -1,0 +1,138 @@
+"""Seconds of training until the domain FID reaches given levels, for the tutorial's code and for this project's.
+
+    python benchmarks/time_to_quality.py [--data-dir DIR] [--seeds 0 1 2] [--laptop-seconds 180]
+                                         [--tutorial-seconds 3600] [--results FOLDER]
+
+With the full Fashion-MNIST where TensorFlow Datasets has it or can download it into DIR, else with the bundled images.
+Only training is on the clock, not scoring. Every score compares 10,000 generated with all real test images. The results
+folder gets `time_to_quality.json` after each run, and the plot. A run that is in the file already is not done again.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from pathlib import Path
+
+import dcgan_keras  # noqa: F401  (first: it keeps TensorFlow's start-up lines away)
+import keras
+import numpy as np
+import tensorflow as tf
+from contestants import Ours, Tutorial
+from dcgan_keras import data, files, plots, presets, runs
+from domain_fid import DomainFID, scaled, train_classifier
+
+LEVELS = (100, 50, 30, 20, 15, 10, 8, 6)
+
+
+def load(data_dir):
+    """Returns the source's name, training images and labels, test images: the full data set or the bundled part."""
+    try:
+        images = data.load_images("tfds:fashion_mnist", data_dir=data_dir)
+        test = data.load_images("tfds:fashion_mnist", split="test", data_dir=data_dir)
+        import tensorflow_datasets as tfds
+
+        stored = tfds.load("fashion_mnist", split="train", data_dir=data_dir)
+        labels = np.array(list(tfds.as_numpy(stored.map(lambda example: example["label"]))))
+        return "tfds:fashion_mnist", images, labels, test
+    except ConnectionError:
+        return "bundled", *data.load_bundled("train"), data.load_bundled("test")[0]
+
+
+def curve(contestant, generator, fid: DomainFID, limit: float, first_pause: float) -> list[tuple[float, float]]:
+    """Trains for `limit` seconds and scores at times that grow by a quarter from `first_pause` on.
+
+    Returns:
+        Pairs of seconds trained and domain FID.
+    """
+    latents = tf.random.stateless_normal((10_000, generator.input_shape[-1]), (7, 7))
+    points, trained, due = [], 0.0, first_pause
+    contestant.run(1)  # tracing is not on the clock: it is the same few seconds for all
+    while trained < limit:
+        start = time.perf_counter()
+        contestant.run(10)
+        trained += time.perf_counter() - start
+        if trained >= min(due, limit):
+            batches = [generator(chunk, training=False).numpy() for chunk in tf.split(latents, 20)]
+            points.append((round(trained, 1), round(fid(np.concatenate(batches)), 2)))
+            print(f"  {points[-1][0]:7.1f} s  {points[-1][1]:8.2f}", flush=True)
+            due = max(due * 1.25, trained)
+    return points
+
+
+def seconds_until(points, level: float) -> float | None:
+    """Returns the first time at which the curve is at or below a level, None if it never is."""
+    return next((seconds for seconds, score in points if score <= level), None)
+
+
+def report(results: dict, folder: Path) -> None:
+    """Prints the table of medians over seeds and draws all curves."""
+    print(f"{'domain FID':>12s}" + "".join(f"{name:>34s}" for name in results["curves"]))
+    for level in LEVELS:
+        row = f"{level:12d}"
+        for seeds in results["curves"].values():
+            times = [seconds_until(points, level) for points in seeds.values()]
+            reached = sorted(time for time in times if time is not None)
+            cell = f"{statistics.median(reached):.0f} s ({len(reached)} of {len(times)})" if reached else "not reached"
+            row += f"{cell:>34s}"
+        print(row)
+    curves = {
+        name: [np.array(points, float).T for points in seeds.values()] for name, seeds in results["curves"].items()
+    }
+    label = f"domain FID on {results['source']} (lower is better)"
+    plots.save_curves(folder / "time_to_quality.png", curves, x="seconds of training", y=label)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data-dir")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--laptop-seconds", type=float, default=180)
+    parser.add_argument("--tutorial-seconds", type=float, default=3600)
+    parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
+    arguments = parser.parse_args()
+
+    source, images, labels, test = load(arguments.data_dir)
+    name = f"classifier-{source.replace(':', '-')}.keras"
+    fid = DomainFID(train_classifier(Path("runs") / name, images, labels), scaled(test))
+    floor = fid(scaled(images[: len(test)]))
+    print(f"{source}: {len(images):,} training images, real training against real test images {floor:.2f}")
+    path = arguments.results / "time_to_quality.json"
+    results = json.loads(path.read_text()) if path.is_file() else {"source": source, "curves": {}}
+    if results["source"] != source:
+        raise SystemExit(f"{path} was made on {results['source']}, this is {source}: name another --results folder.")
+    results["floor"] = round(floor, 3)
+
+    def do(contestant_name, seed, limit, first_pause, make):
+        seeds = results["curves"].setdefault(contestant_name, {})
+        if str(seed) in seeds or not limit:
+            return
+        print(f"{contestant_name}, seed {seed}")
+        keras.utils.set_random_seed(seed)
+        contestant, generator = make()
+        seeds[str(seed)] = curve(contestant, generator, fid, limit, first_pause)
+        with files.atomic(path) as unfinished:
+            unfinished.write_text(json.dumps(results, indent=1) + "\n")
+
+    def laptop(seed, **changes):
+        settings = presets.get("laptop", **changes)
+        gan = runs.build(settings, seed)
+        return Ours("laptop preset", gan, settings.batch_size, images), gan.ema_generator
+
+    def tutorial():
+        contestant = Tutorial(images)
+        return contestant, contestant.generator
+
+    for seed in arguments.seeds:
+        do("laptop preset", seed, arguments.laptop_seconds, 5, lambda seed=seed: laptop(seed))
+    paper = {"batch_size": 128, "g_learning_rate": 2e-4, "d_learning_rate": 2e-4, "ema_decay": 0.0}
+    for seed in arguments.seeds:
+        label = "its networks, the paper's recipe"
+        do(label, seed, arguments.laptop_seconds, 5, lambda seed=seed: laptop(seed, **paper))
+    for seed in arguments.seeds:
+        do("tutorial", seed, arguments.tutorial_seconds, 60, tutorial)
+    report(results, arguments.results)
+
+
+if __name__ == "__main__":
+    main()

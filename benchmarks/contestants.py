@@ -160,7 +160,10 @@ class KerasIO:
         self.model.compile()
         scaled = images.astype("float32") / 255
         dataset = tf.data.Dataset.from_tensor_slices(scaled).shuffle(1024).batch(self.batch_size, drop_remainder=True)
-        self.dataset = dataset.repeat().prefetch(2)
+        # Without this each call of `fit` would end by waiting for tf.data's tuning thread, up to seconds.
+        options = tf.data.Options()
+        options.autotune.enabled = False
+        self.dataset = dataset.repeat().prefetch(2).with_options(options)
 
     def run(self, steps: int) -> None:
         self.model.fit(self.dataset, steps_per_epoch=steps, verbose=0, shuffle=False)

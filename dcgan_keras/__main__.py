@@ -31,10 +31,12 @@ def hyperparameter(help: str) -> typer.models.OptionInfo:
 @app.command()
 def train(
     preset: Annotated[
-        str, typer.Option(help="Hyperparameters to start from: laptop, paper28, paper64 or document.")
-    ] = "laptop",
-    source: Annotated[str, typer.Option(help="'bundled', 'tfds:NAME', or a folder of images.")] = "bundled",
-    seed: Annotated[int, typer.Option(help="Fixes everything random.")] = 0,
+        Optional[str], typer.Option(help="laptop, paper28, paper64 or document.", show_default="laptop")
+    ] = None,
+    source: Annotated[
+        Optional[str], typer.Option(help="'bundled', 'tfds:NAME', or a folder of images.", show_default="bundled")
+    ] = None,
+    seed: Annotated[Optional[int], typer.Option(help="Fixes everything random.", show_default="0")] = None,
     run: Annotated[
         Optional[Path],
         typer.Option(help="Folder for the results.", show_default="runs/PRESET-1, -2, ..."),
@@ -67,14 +69,15 @@ def train(
         names = [field.name for field in dataclasses.fields(presets.Preset)]
         changes = {name: given[name] for name in names if given[name] is not None}
         if resume:
-            this = resumed(run, changes)
+            this = resumed(run, {"preset": preset, "source": source, "seed": seed, **changes})
             images = runs.load_images(this)
         else:
-            settings = presets.get(preset, **changes)
-            folder = run or runs.free_folder("runs", preset)
-            this = runs.Run(folder, settings, preset, source, seed, None if data_dir is None else str(data_dir))
+            name = preset or "laptop"
+            settings = presets.get(name, **changes)
+            folder = run or runs.free_folder("runs", name)
+            this = runs.Run(folder, settings, name, source or "bundled", seed or 0, data_dir and str(data_dir))
             # All that can be wrong with the input shows here, before the folder exists.
-            runs.build(settings, seed)
+            runs.build(settings, this.seed)
             images = runs.load_images(this)
             runs.check_batches(images, settings)
             runs.create(this)
@@ -94,8 +97,9 @@ def resumed(folder: Optional[Path], changes: dict) -> "runs.Run":  # noqa: F821
     if folder is None:
         raise ValueError("--resume needs --run FOLDER, the run to go on with.")
     run = runs.open_run(folder)
-    settings = dataclasses.asdict(run.settings)
-    changed = [name for name, value in changes.items() if name != "epochs" and settings[name] != value]
+    kept = {**dataclasses.asdict(run.settings), "preset": run.preset, "source": run.source, "seed": run.seed}
+    asked = {name: value for name, value in changes.items() if name != "epochs" and value is not None}
+    changed = [name for name, value in asked.items() if kept[name] != value]
     if changed:
         raise ValueError(f"A resumed run keeps its settings, --{changed[0].replace('_', '-')} cannot change.")
     epochs = changes.get("epochs", run.settings.epochs)

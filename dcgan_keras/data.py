@@ -153,7 +153,10 @@ def make_dataset(
 
     first, last = first_epoch * steps, None if epochs is None else (first_epoch + epochs) * steps
     positions = tf.data.Dataset.range(first, tf.int64.max if last is None else last)
-    return positions.map(batch, num_parallel_calls=1, deterministic=True).prefetch(2)
+    options = tf.data.Options()
+    # Nothing here is left to tune, and the thread that tunes sleeps ever longer: `fit` would wait for it at its end.
+    options.autotune.enabled = False
+    return positions.map(batch, num_parallel_calls=1, deterministic=True).prefetch(2).with_options(options)
 
 
 def fit_image(image: Image.Image, image_size: int, channels: int) -> np.ndarray:

@@ -68,9 +68,10 @@ _PAPER = Preset(
 )
 
 PRESETS = {
-    # Decent garments in about three minutes on two CPU cores. Kernel 4 costs 16/25 of kernel 5 and leaves no
-    # checkerboard. The larger rate with smaller batches learns faster per second than the paper's, and the moving
-    # average removes the noise this adds: README, "What was measured".
+    # Decent garments in about two minutes on two CPU cores. Kernel 4 costs 16/25 of kernel 5 and leaves no
+    # checkerboard. Smaller batches at a larger rate learn faster per second than the paper's, and the moving average
+    # removes the noise this adds: domain FID 9.4 after 120 s of training, 16.7 with the paper's batches and rate and no
+    # average (one seed; benchmarks/results/time_to_quality.json).
     "laptop": dataclasses.replace(
         _PAPER,
         g_filters=32,

@@ -152,6 +152,11 @@ def train(run: Run, images: np.ndarray | None = None) -> DCGAN:
     done = restore(run, gan)
     dataset = data.make_dataset(images, batch_size=settings.batch_size, seed=run.seed, epochs=None, first_epoch=done)
     steps = len(images) // settings.batch_size
+    if int(gan.step) != done * steps:
+        raise ValueError(
+            f"{run.source} has changed since the run began: {done} epochs were {int(gan.step)} steps, "
+            f"with {len(images)} images they would be {done * steps}. Start a new run."
+        )
     if done < settings.epochs:
         gan.fit(
             dataset,

@@ -56,8 +56,9 @@ def test_sample_draws_from_a_run_and_from_a_file(cli_run, tmp_path):
 
 def test_resume_goes_on_and_keeps_its_settings(cli_run):
     folder, _ = cli_run
-    refused = dcgan("train", "--resume", "--run", folder, "--batch-size", 100)
-    assert refused.returncode == 2 and "--batch-size cannot change" in refused.stderr
+    for option, value in (("--batch-size", 100), ("--seed", 5), ("--source", "elsewhere")):
+        refused = dcgan("train", "--resume", "--run", folder, option, value)
+        assert refused.returncode == 2 and f"{option} cannot change" in refused.stderr
     fewer = dcgan("train", "--resume", "--run", folder, "--epochs", 1)
     assert fewer.returncode == 2 and "is fewer" in fewer.stderr
     result = dcgan("train", "--resume", "--run", folder, "--epochs", 3)

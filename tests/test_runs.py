@@ -92,6 +92,11 @@ def test_a_longer_run_is_the_shorter_one_gone_on(images, trained_run, tmp_path):
     assert runs.open_run(folder).settings.epochs == 5
 
 
+def test_a_source_that_has_changed_is_refused(images, trained_run):
+    with pytest.raises(ValueError, match="has changed since the run began: 3 epochs were 30 steps.*72 images.* 27"):
+        runs.train(trained_run, images[:72])
+
+
 def test_a_damaged_checkpoint_is_named_and_the_one_before_used(images, trained_run, tmp_path):
     folder = tmp_path / "copy"
     shutil.copytree(trained_run.folder, folder)

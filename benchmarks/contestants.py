@@ -9,27 +9,30 @@ import importlib.util
 import keras
 import numpy as np
 import tensorflow as tf
-from dcgan_keras import data, presets, runs
+from dcgan_keras import data, models, presets, runs
 from dcgan_keras.gan import DCGAN
 from keras import layers
 
 IMAGES = data.load_images("bundled")
 
 
-def tutorial_networks() -> tuple[keras.Sequential, keras.Sequential]:
-    """The networks of TensorFlow's DCGAN tutorial: 5x5 kernels, dropout, no BatchNorm in the discriminator."""
+def tutorial_networks(norm=layers.BatchNormalization) -> tuple[keras.Sequential, keras.Sequential]:
+    """The networks of TensorFlow's DCGAN tutorial: 5x5 kernels, dropout, no BatchNorm in the discriminator.
+
+    `norm` is the BatchNorm layer: Keras's, as in the tutorial, or this project's, the same mathematics in one kernel.
+    """
     generator = keras.Sequential(
         [
             layers.Input((100,)),
             layers.Dense(7 * 7 * 256, use_bias=False),
-            layers.BatchNormalization(),
+            norm(),
             layers.LeakyReLU(),
             layers.Reshape((7, 7, 256)),
             layers.Conv2DTranspose(128, 5, strides=1, padding="same", use_bias=False),
-            layers.BatchNormalization(),
+            norm(),
             layers.LeakyReLU(),
             layers.Conv2DTranspose(64, 5, strides=2, padding="same", use_bias=False),
-            layers.BatchNormalization(),
+            norm(),
             layers.LeakyReLU(),
             layers.Conv2DTranspose(1, 5, strides=2, padding="same", use_bias=False, activation="tanh"),
         ]
@@ -182,7 +185,7 @@ class Ours:
 
     @classmethod
     def same_networks(cls) -> "Ours":
-        gan = DCGAN(*tutorial_networks())
+        gan = DCGAN(*tutorial_networks(models.BatchNormalization))
         gan.compile(keras.optimizers.Adam(1e-4), keras.optimizers.Adam(1e-4))
         return cls("ours, same networks", gan, Tutorial.batch_size)
 

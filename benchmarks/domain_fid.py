@@ -8,7 +8,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from dcgan_keras import files
+from dcgan_keras import files, metrics
 from keras import layers
 
 
@@ -48,16 +48,10 @@ class DomainFID:
 
     def __init__(self, classifier: keras.Model, real_images: np.ndarray):
         self.features = keras.Model(classifier.inputs, classifier.get_layer("features").output)
-        self.real = self._statistics(real_images)
+        self.real = self._moments(real_images)
 
-    def _statistics(self, images) -> tuple[np.ndarray, np.ndarray]:
-        features = self.features.predict(images, batch_size=500, verbose=0).astype(np.float64)
-        return features.mean(axis=0), np.cov(features, rowvar=False)
+    def _moments(self, images) -> metrics.Moments:
+        return metrics.moments(self.features.predict(images, batch_size=500, verbose=0))
 
     def __call__(self, images) -> float:
-        (real_mean, real_cov), (mean, cov) = self.real, self._statistics(images)
-        # trace((real cov)^(1/2)) = sum of square roots of the eigenvalues of real^(1/2) cov real^(1/2), symmetric.
-        values, vectors = np.linalg.eigh(real_cov)
-        root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
-        both = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ cov @ root), 0)).sum()
-        return float(((real_mean - mean) ** 2).sum() + np.trace(real_cov) + np.trace(cov) - 2 * both)
+        return metrics.frechet_distance(self.real, self._moments(images))

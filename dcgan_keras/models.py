@@ -47,12 +47,13 @@ class BatchNormalization(layers.BatchNormalization):
 
     Same mathematics and weights as the parent, which on the TensorFlow backend runs as a chain of elementwise
     operations instead. One difference: the kernel's moving variance is the unbiased one, times n / (n - 1) over
-    the n values per channel.
+    the n values per channel. The kernel reads maps of shape (batch, height, width, channels): other inputs, such as a
+    dense layer's, take the parent's way.
     """
 
     def call(self, inputs, training=None):
-        if not training or not self.trainable:
-            return super().call(inputs, training=False)
+        if not training or not self.trainable or len(inputs.shape) != 4:
+            return super().call(inputs, training=bool(training and self.trainable))
         outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
             inputs, self.gamma, self.beta, epsilon=self.epsilon, is_training=True
         )
@@ -66,7 +67,7 @@ def build_generator(
     channels: int = 1,
     *,
     latent_dim: int = 100,
-    filters: int = 32,
+    filters: int = 16,
     kernel_size: int = 4,
     seed: int | None = None,
 ) -> keras.Sequential:
@@ -112,7 +113,7 @@ def build_discriminator(
     image_size: int = 28,
     channels: int = 1,
     *,
-    filters: int = 32,
+    filters: int = 16,
     kernel_size: int = 4,
     seed: int | None = None,
 ) -> keras.Sequential:

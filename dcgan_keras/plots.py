@@ -165,7 +165,8 @@ def plot_history(history: Mapping[str, Sequence[float]]):
         losses.axhline(2 * np.log(2), color="grey", linestyle=":", label="discriminator cannot tell: 2 log 2")
         losses.set(ylabel="loss (nats)", title="Losses, mean of each epoch")
         scores.axhline(0.5, color="grey", linestyle=":", label="cannot tell: 0.5")
-        scores.set(xlabel="epoch", ylabel="probability of real", ylim=(0, 1), title="What the discriminator says")
+        scores.set(title="What the discriminator says", xlabel="epoch", ylabel="probability of real")
+        scores.set(ylim=(-0.03, 1.03))
         for axes in (losses, scores):
             axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
         figure.set_size_inches(9, 6)

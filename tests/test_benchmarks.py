@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import subprocess
 import sys
 
 import numpy as np
@@ -47,21 +48,52 @@ def test_the_table_is_written(benchmarks, tmp_path, monkeypatch, capsys):
     assert "matrix-product peak" in capsys.readouterr().out
 
 
-def test_domain_fid_is_the_closed_form_of_its_features(benchmarks, tmp_path):
-    """Against scipy-free mathematics: features with diagonal covariances have a Fréchet distance by hand."""
+def test_domain_fid_scores_the_features_of_the_classifier(benchmarks, tmp_path):
     domain_fid = importlib.import_module("domain_fid")
-    rng = np.random.default_rng(0)
-    a, b = rng.normal(size=(4000, 2)), 2 * rng.normal(size=(4000, 2)) + 3
+    images = np.random.default_rng(0).integers(0, 256, (64, 28, 28, 1), dtype=np.uint8)
+    classifier = domain_fid.train_classifier(tmp_path / "c.keras", images, np.arange(64) % 10)
+    again = domain_fid.train_classifier(tmp_path / "c.keras", images, np.arange(64) % 10)
+    for fid in (domain_fid.DomainFID(each, domain_fid.scaled(images)) for each in (classifier, again)):
+        assert fid(domain_fid.scaled(images)) == pytest.approx(0, abs=1e-6)
+        assert fid(domain_fid.scaled(images // 2)) > 0.01
 
-    class Identity:
-        def predict(self, x, **_):
-            return x
 
-    fid = domain_fid.DomainFID.__new__(domain_fid.DomainFID)
-    fid.features = Identity()
-    fid.real = fid._statistics(a)
-    assert fid(a) == pytest.approx(0, abs=1e-9)
-    assert fid(b) == pytest.approx(2 * 3**2 + 2 * (2 - 1) ** 2, rel=0.05)
+def test_digits_are_split_by_digit(benchmarks, tmp_path):
+    time_to_quality = importlib.import_module("time_to_quality")
+    folder = tmp_path / "src" / "digits"
+    folder.mkdir(parents=True)
+    for digit in range(10):
+        pixels = [digit / 255] * 784 * 5
+        (folder / f"{digit}.json").write_text(json.dumps({"data": pixels}))
+    _, images, labels, test = time_to_quality.load_digits(tmp_path)
+    assert images.shape == (40, 28, 28, 1) and test.shape == (10, 28, 28, 1) and images.dtype == np.uint8
+    assert (images[:, 0, 0, 0] == labels).all() and sorted(test[:, 0, 0, 0]) == list(range(10))
+
+
+def test_memory_is_read_in_a_process_of_its_own():
+    command = [sys.executable, ROOT / "benchmarks" / "footprint.py", "--train", "ours, laptop preset", "--steps", "1"]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert 100 < int(result.stdout.split()[-1]) < 10_000  # megabytes
+
+
+def test_curves_are_scored_at_growing_times(benchmarks):
+    time_to_quality = importlib.import_module("time_to_quality")
+
+    class Contestant:
+        steps = 0
+
+        def run(self, steps):
+            self.steps += steps
+            time_to_quality.time.sleep(0.002 * steps)
+
+    def generator(latents, training):
+        return latents
+
+    generator.input_shape = (None, 3)
+    points = list(time_to_quality.curve(Contestant(), generator, lambda images: images.shape[0], 0.5, 0.1))
+    steps, scores, paces = zip(*points)
+    assert list(steps) == sorted(set(steps)) and set(scores) == {10_000}
+    assert steps[-1] * paces[-1] >= 0.5 and 0.002 <= paces[-1] < 0.02
 
 
 def test_first_time_at_a_level(benchmarks):

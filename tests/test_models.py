@@ -18,7 +18,7 @@ def test_every_size_maps_latents_to_images_to_logits(size, channels):
 
 
 def test_the_28_pixel_generator_starts_from_7x7():
-    assert build_generator(28).get_layer("reshape").output.shape[1:] == (7, 7, 64)
+    assert build_generator(28).get_layer("reshape").output.shape[1:] == (7, 7, 32)
 
 
 def test_the_papers_64_pixel_generator_has_its_widths():
@@ -28,10 +28,10 @@ def test_the_papers_64_pixel_generator_has_its_widths():
 
 
 def test_parameter_counts_by_hand():
-    # 100*7*7*64 projection, 4*4*64*32 and 4*4*32*1+1 transposed convolutions, 4 values a BatchNorm channel.
-    assert build_generator(28).count_params() == 313_600 + 32_768 + 513 + 4 * (64 + 32)
-    # 4*4*1*32+32 and 4*4*32*64 convolutions, 7*7*64+1 for the score, 4 values a BatchNorm channel.
-    assert build_discriminator(28).count_params() == 544 + 32_768 + 3_137 + 4 * 64
+    # 100*7*7*32 projection, 4*4*32*16 and 4*4*16*1+1 transposed convolutions, 4 values a BatchNorm channel.
+    assert build_generator(28).count_params() == 156_800 + 8_192 + 257 + 4 * (32 + 16)
+    # 4*4*1*16+16 and 4*4*16*32 convolutions, 7*7*32+1 for the score, 4 values a BatchNorm channel.
+    assert build_discriminator(28).count_params() == 272 + 8_192 + 1_569 + 4 * 32
 
 
 @pytest.mark.parametrize("size", models.image_sizes())

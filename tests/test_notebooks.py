@@ -1,12 +1,22 @@
 """What can be said of the notebooks from their JSON alone, and their solutions, which nbval does not run."""
 
+import ast
+import importlib
+import inspect
 import json
 import re
+import textwrap
 from pathlib import Path
 
+import dcgan_keras
+import keras
 import nbformat
+import numpy as np
 import pytest
+import tensorflow as tf
 from conftest import ROOT
+from dcgan_keras import models
+from keras import layers
 from nbclient import NotebookClient
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -66,7 +76,7 @@ def test_shape_of_the_lesson(path, cells):
 
 def test_cells_are_short_and_tags_known(cells):
     assert max(source(cell).count("\n") + 1 for cell in code_cells(cells)) <= 25
-    assert {tag for cell in cells for tag in tags(cell)} <= TAGS
+    assert {tag for cell in cells for tag in tags(cell) if not tag.startswith("twin:")} <= TAGS
     ignored = [cell for cell in code_cells(cells) if "nbval-ignore-output" in tags(cell)]
     assert len(ignored) < len(code_cells(cells)) / 2
 
@@ -111,6 +121,108 @@ def test_solutions_are_right_and_wrong_answers_are_not(path, cells, monkeypatch)
     assert all(text.startswith("Right.") for text in said), said
     refused = ["".join(output.get("text", "") for output in cell.outputs) for cell in notebook.cells[-len(found) :]]
     assert all(text.startswith("Not yet") for text in refused), refused
+
+
+# A cell tagged `twin:gan.DCGAN.train_step` builds by hand what the module ships under that name.
+
+
+def shipped(name):
+    """The function of the module that a twin tag names."""
+    module, *path = name.split(".")
+    found = importlib.import_module(f"dcgan_keras.{module}")
+    for part in path:
+        found = getattr(found, part)
+    return found
+
+
+def code_alone(function):
+    """The syntax tree of a function without its docstring, as text."""
+    first = function.body[0]
+    if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+        function.body = function.body[1:]
+    return ast.dump(function)
+
+
+def same_networks(source, name, examples):
+    """Builds both networks, gives them equal weights, and compares outputs and batch statistics."""
+    scope = {"keras": keras, "layers": layers}
+    exec(source, scope)
+    mine, theirs = scope[name](filters=4), getattr(models, name)(28, filters=4, seed=1)
+    mine.set_weights(theirs.get_weights())
+    for training in (False, True):
+        np.testing.assert_allclose(mine(examples, training=training), theirs(examples, training=training), atol=1e-5)
+    for a, b in zip(mine.get_weights(), theirs.get_weights()):
+        np.testing.assert_allclose(a, b, rtol=0.01, atol=1e-5)  # the moving variance is n / (n - 1) larger
+
+
+def same_step(source):
+    """Takes three steps by the notebook's `train_step` and by the module's, from equal weights on equal images."""
+
+    def pair():
+        networks = models.build_generator(28, filters=4, seed=2), models.build_discriminator(28, filters=4, seed=2)
+        return *networks, keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1)
+
+    g, d, g_optimizer, d_optimizer = pair()
+    scope = {
+        "tf": tf,
+        "SEED": 5,
+        "g_network": g,
+        "d_network": d,
+        "generator": lambda z: g(z, training=True),
+        "discriminator": lambda x: d(x, training=True),
+        "loss_fn": lambda real, fake: (
+            dcgan_keras.gan.losses.discriminator_loss(real, fake),
+            dcgan_keras.gan.losses.generator_loss(fake),
+        ),
+        "generator_optimizer": g_optimizer,
+        "discriminator_optimizer": d_optimizer,
+    }
+    exec(source, scope)
+    networks = pair()
+    gan = dcgan_keras.DCGAN(*networks[:2], seed=5)
+    gan.compile(*networks[2:])
+    for n in range(3):
+        images = tf.random.stateless_uniform((16, 28, 28, 1), (n, 0), -1, 1)
+        d_loss, g_loss = scope["train_step"](images)
+        gan.reset_metrics()
+        logs = gan.train_step(images)
+        np.testing.assert_allclose([d_loss, g_loss], [logs["d_loss"], logs["g_loss"]], rtol=1e-5)
+    for mine, theirs in ((g, gan.generator), (d, gan.discriminator)):
+        for a, b in zip(mine.get_weights(), theirs.get_weights()):
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+# Twins that simplify on purpose are compared by what they do. All others must have the module's code.
+BY_BEHAVIOUR = {
+    "models.build_generator": lambda source: same_networks(
+        source, "build_generator", tf.random.stateless_normal((64, 100), (0, 0))
+    ),
+    "models.build_discriminator": lambda source: same_networks(
+        source, "build_discriminator", tf.random.stateless_uniform((64, 28, 28, 1), (0, 0), -1, 1)
+    ),
+    "gan.DCGAN.train_step": same_step,
+}
+TWINS = [
+    pytest.param(tag.removeprefix("twin:"), source(cell), id=f"{path.stem}-{tag}")
+    for path in NOTEBOOKS
+    for cell in json.loads(path.read_text())["cells"]
+    for tag in tags(cell)
+    if tag.startswith("twin:")
+]
+
+
+@pytest.mark.parametrize(("name", "code"), TWINS)
+def test_what_is_built_by_hand_is_what_the_module_ships(name, code):
+    if name in BY_BEHAVIOUR:
+        return BY_BEHAVIOUR[name](code)
+    last = name.split(".")[-1]
+    (mine,) = [node for node in ast.parse(code).body if getattr(node, "name", None) == last]
+    (theirs,) = ast.parse(textwrap.dedent(inspect.getsource(shipped(name)))).body
+    assert code_alone(mine) == code_alone(theirs)
+
+
+def test_there_are_twins():
+    assert len(TWINS) >= 6 and set(BY_BEHAVIOUR) <= {param.values[0] for param in TWINS}
 
 
 def test_the_kernel_is_the_usual_one(path):

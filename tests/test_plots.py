@@ -95,7 +95,7 @@ def test_dashboard_shows_what_it_is_given():
     assert drawn["generator"].get_ydata().tolist() == [1.0, 2.0]
     assert drawn["generator"].get_xdata().tolist() == [1.0, 2.0]
     assert drawn["on generated images"].get_ydata().tolist() == [0.4, 0.5]
-    assert losses.get_ylabel() and scores.get_xlabel() and scores.get_ylim() == (0, 1)
+    assert losses.get_ylabel() and scores.get_xlabel() and scores.get_ylim() == (-0.03, 1.03)
     buffer = io.BytesIO()
     figure.savefig(buffer)
     assert np.all(imageio.imread(buffer.getvalue())[0, 0, :3] == 255)  # opaque white

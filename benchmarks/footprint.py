@@ -22,7 +22,8 @@ def train(name: str, steps: int) -> None:
 
     contestant = dict(zip(CONTESTANTS, (Tutorial, Ours.same_networks, Ours.laptop)))[name]()
     contestant.run(steps)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1000)  # Linux counts in KiB, macOS in bytes
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(peak * (1 if sys.platform == "darwin" else 1024) // 10**6)  # Linux counts in KiB, macOS in bytes
 
 
 def seconds_to_import(package: str) -> float:

@@ -107,7 +107,7 @@ class DCGAN(keras.Model):
 
         Returns:
             Means since the epoch's start: `g_loss`, `d_loss`, `d_real` = sigmoid(D(x)) and
-            `d_fake` = sigmoid(D(G(z))), the last two taken before the update.
+            `d_fake` = sigmoid(D(G(z))), all taken before the update.
         """
         latents = self.latent_vectors(tf.shape(real_images)[0], self.step)
         g_variables = self.generator.trainable_variables
@@ -173,7 +173,7 @@ class DCGAN(keras.Model):
     def _update_moving_average(self):
         """Moves the averaged generator towards the trained one, BatchNorm's statistics included.
 
-        Early steps count in full and `ema_decay` is reached after about 10 / (1 - ema_decay) steps. Without this
+        Early steps count almost in full and `ema_decay` is reached after about 9 / (1 - ema_decay) steps. Without this
         the average would show the random initial weights for that long.
         """
         step = tf.cast(self.step, tf.float32)

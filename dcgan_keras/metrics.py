@@ -116,7 +116,7 @@ def kid(
         seed: of the choice of subsets.
 
     Returns:
-        The mean over subsets and its standard error.
+        The mean over subsets, and the standard error that their choice alone brings. Other images move it more.
 
     Raises:
         ValueError: if the features do not fit, or a subset is larger than a set or smaller than 2.
@@ -143,10 +143,11 @@ def inception_score(probabilities: np.ndarray, *, splits: int = 10) -> Estimate:
 
     Args:
         probabilities: of shape (count, classes), rows that sum to 1.
-        splits: parts of equal size, taken in order, to score apart.
+        splits: parts to score apart, taken in order, whose sizes differ by at most one.
 
     Returns:
-        The mean over splits and its standard error, 0 for a single one.
+        The mean over splits and its standard error, 0 for a single one. The paper gives the standard
+        deviation over splits instead, sqrt(splits) times as much.
 
     Raises:
         ValueError: if the rows are no probabilities, or there are fewer than splits.
@@ -211,8 +212,13 @@ def nearest_neighbours(queries: np.ndarray, features: np.ndarray) -> tuple[np.nd
 
     Returns:
         Places in `features` and Euclidean distances, both of shape (count,).
+
+    Raises:
+        ValueError: if the features do not fit, or there are none to search.
     """
     queries, features = _pair(queries, features)
+    if not len(features):
+        raise ValueError("There are no features to search for neighbours.")
     places, distances = np.empty(len(queries), int), np.empty(len(queries))
     for rows, block in _distance_blocks(queries, features):
         places[rows] = block.argmin(axis=1)

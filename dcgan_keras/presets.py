@@ -68,7 +68,7 @@ _PAPER = Preset(
 )
 
 PRESETS = {
-    # Decent garments in under two minutes on two CPU cores. Kernel 4 costs 16/25 of kernel 5 and covers all pixels
+    # Decent garments in about two minutes on two CPU cores. Kernel 4 costs 16/25 of kernel 5 and covers all pixels
     # alike. Narrow layers leave time for more steps, a larger rate suits them, and the moving average removes the noise
     # it adds. What was measured against other recipes: README, "What was measured".
     "laptop": dataclasses.replace(

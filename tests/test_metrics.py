@@ -138,6 +138,7 @@ def test_class_coverage():
         (lambda: metrics.precision_recall(np.eye(3), np.eye(3), k=3), "k must be"),
         (lambda: metrics.class_coverage(np.array([0, 10]), 10), "from 0 to 9"),
         (lambda: metrics.class_coverage(np.array([0.5]), 10), "whole numbers"),
+        (lambda: metrics.nearest_neighbours(np.eye(3), np.zeros((0, 3))), "no features"),
     ],
 )
 def test_bad_arguments_get_one_sentence(call, words):

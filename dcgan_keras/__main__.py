@@ -43,6 +43,13 @@ def train(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --run.")] = False,
     data_dir: Annotated[Optional[Path], typer.Option(help="Folder of TensorFlow Datasets.", show_default=False)] = None,
+    score_every: Annotated[
+        Optional[int],
+        typer.Option(
+            help="Hold out a tenth of the images, score the generator on them each so many epochs and keep the best.",
+            show_default="0, never",
+        ),
+    ] = None,
     epochs: Annotated[Optional[int], hyperparameter("Passes over the images. With --resume, the new total.")] = None,
     image_size: Annotated[Optional[int], hyperparameter("Height and width of the images, in pixels.")] = None,
     channels: Annotated[Optional[int], hyperparameter("1 for grey, 3 for RGB.")] = None,
@@ -69,17 +76,20 @@ def train(
         names = [field.name for field in dataclasses.fields(presets.Preset)]
         changes = {name: given[name] for name in names if given[name] is not None}
         if resume:
-            this = resumed(run, {"preset": preset, "source": source, "seed": seed, **changes})
+            this = resumed(
+                run, {"preset": preset, "source": source, "seed": seed, "score_every": score_every, **changes}
+            )
             images = runs.load_images(this)
         else:
             name = preset or "laptop"
             settings = presets.get(name, **changes)
             folder = run or runs.free_folder("runs", name)
-            this = runs.Run(folder, settings, name, source or "bundled", seed or 0, data_dir and str(data_dir))
+            where = {"source": source or "bundled", "data_dir": data_dir and str(data_dir)}
+            this = runs.Run(folder, settings, name, **where, seed=seed or 0, score_every=score_every or 0)
             # All that can be wrong with the input shows here, before the folder exists.
             runs.build(settings, this.seed)
             images = runs.load_images(this)
-            runs.check_batches(images, settings)
+            runs.check_images(this, images)
             runs.create(this)
         typer.echo(f"Training {this.preset} on {len(images):,} images from {this.source}, into {this.folder}")
         try:
@@ -97,7 +107,8 @@ def resumed(folder: Optional[Path], changes: dict) -> "runs.Run":  # noqa: F821
     if folder is None:
         raise ValueError("--resume needs --run FOLDER, the run to go on with.")
     run = runs.open_run(folder)
-    kept = {**dataclasses.asdict(run.settings), "preset": run.preset, "source": run.source, "seed": run.seed}
+    names = ("preset", "source", "seed", "score_every")
+    kept = {**dataclasses.asdict(run.settings), **{name: getattr(run, name) for name in names}}
     asked = {name: value for name, value in changes.items() if name != "epochs" and value is not None}
     changed = [name for name, value in asked.items() if kept[name] != value]
     if changed:
@@ -119,16 +130,9 @@ def sample(
 ) -> None:
     """Draw new images with a trained generator."""
     with one_sentence_errors():
-        import keras
-        from dcgan_keras import models, plots, runs  # noqa: F401  (models registers the layers of the file)
+        from dcgan_keras import plots, runs
 
-        path = run / "generator.keras" if run.is_dir() else run
-        if not path.is_file():
-            raise FileNotFoundError(f"There is no {path}: train a run to its end first.")
-        try:
-            generator = keras.models.load_model(path, compile=False)
-        except Exception as error:  # Keras raises many kinds for a file that is not a model
-            raise ValueError(f"{path} is not a saved generator: {str(error).splitlines()[0]}") from error
+        generator = runs.load_generator(run / "generator.keras" if run.is_dir() else run)
         latents = runs.film_latents(generator.input_shape[-1], rows * columns, seed)
         plots.save_grid(out, generator(latents, training=False), columns=columns, scale=scale)
         typer.echo(f"Wrote {out}")
@@ -160,6 +164,30 @@ def gif(
             max_bytes=max_bytes,
         )
         typer.echo(f"Wrote {path} ({path.stat().st_size:,} bytes)")
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, RUN],
+    extractor: Annotated[
+        Optional[str],
+        typer.Option(help="fashion, or inception, which is downloaded once.", show_default="by the images' size"),
+    ] = None,
+    count: Annotated[int, typer.Option(min=10, help="Images to compare, at most.")] = 10_000,
+    seed: Annotated[int, typer.Option(min=0, help="Of latent vectors and of all that is chosen.")] = 0,
+) -> None:
+    """Score the generators of a run beside real images, and write RUN/scores.json."""
+    with one_sentence_errors():
+        from dcgan_keras import runs, scores
+
+        columns = runs.evaluate(runs.open_run(run), extractor, count=count, seed=seed)
+        first = columns[0][0]
+        typer.echo(scores.table(columns))
+        typer.echo(
+            f"{first.count:,} images against {first.reference}; extractor {first.extractor} "
+            f"{first.extractor_sha256[:12]}; seed {first.seed}"
+        )
+        typer.echo(f"Wrote {run / 'scores.json'}")
 
 
 @app.command()

@@ -6,6 +6,7 @@ Two of them replace one of Keras's, and say why.
 import csv
 import math
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -155,6 +156,51 @@ def read_history(path: str | Path) -> dict[str, list[float]]:
                 for column, value in zip(columns.values(), values):
                     column.append(value)
     return columns
+
+
+class KeepBest(keras.callbacks.Callback):
+    """Scores the averaged generator after some epochs, and keeps the best one: a GAN's last is often not its best.
+
+    Args:
+        folder: gets `best.keras` and `scores.csv`, with the columns epoch and score. The rows of earlier epochs stay.
+        score: a function from a generator to a number, lower is better, such as `scores.kid_scorer` gives.
+        every: epochs between two scores. The last epoch of a training is scored too.
+    """
+
+    def __init__(self, folder: str | Path, score: Callable[[keras.Model], float], every: int = 1):
+        super().__init__()
+        if every < 1:
+            raise ValueError(f"every must be 1 epoch or more, got {every!r}.")
+        self.folder = Path(folder)
+        self.score = score
+        self.every = every
+
+    def on_epoch_end(self, epoch, logs=None):
+        if (epoch + 1) % self.every and epoch + 1 != self.params["epochs"]:
+            return
+        rows = [row for row in read_scores(self.folder / "scores.csv") if row[0] < epoch]
+        score = float(self.score(self.model.ema_generator))
+        # The generator first: after a kill between the two files the epoch is scored again, to the same number.
+        if not rows or score < min(row[1] for row in rows):
+            with files.atomic(self.folder / "best.keras") as unfinished:
+                self.model.ema_generator.save(unfinished)
+        with files.atomic(self.folder / "scores.csv") as unfinished, open(unfinished, "w", newline="") as file:
+            csv.writer(file).writerows([("epoch", "score"), *rows, (epoch, score)])
+
+
+def read_scores(path: str | Path) -> list[tuple[int, float]]:
+    """Reads a `scores.csv` as pairs of epoch (the first is 0) and score, none where there is no file.
+
+    Raises:
+        ValueError: if the file is not such a table.
+    """
+    if not Path(path).is_file():
+        return []
+    try:
+        with open(path, newline="") as file:
+            return [(int(row["epoch"]), float(row["score"])) for row in csv.DictReader(file)]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is not a table of epochs and scores.") from error
 
 
 class StopIfNotFinite(keras.callbacks.Callback):

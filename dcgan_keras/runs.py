@@ -1,10 +1,10 @@
 """A run: one recipe, one source of images, one seed, one folder that holds all that came of it.
 
     training.gif  samples.png  losses.png  history.csv  config.json  generator.keras  discriminator.keras
-    checkpoints/  snapshots/
+    checkpoints/  snapshots/  best.keras  scores.csv  scores.json
 
 `generator.keras` is the averaged generator. `checkpoints/` is what a run resumes from, `snapshots/` what its film is
-made from. Used by the command line and the notebooks alike.
+made from. The last three are there where the generator was scored. Used by the command line and the notebooks alike.
 """
 
 import dataclasses
@@ -17,10 +17,11 @@ import dcgan_keras
 import keras
 import numpy as np
 import tensorflow as tf
-from dcgan_keras import callbacks, data, files, models, plots, presets
+from dcgan_keras import callbacks, data, extractors, files, models, plots, presets, scores
 from dcgan_keras.gan import DCGAN
 
 GRID = (6, 10)  # rows and columns of the pictures and of the GIF
+HELD_OUT = 10  # one image in so many is held out to score on
 FILM_SEED = 20151119  # of the latent vectors drawn in every picture: the day the paper appeared
 
 
@@ -35,9 +36,11 @@ class Run:
         source: where the images come from, as in `data.load_images`.
         seed: of initial weights, order of images and latent vectors, 0 to 2**31 - 1.
         data_dir: folder of TensorFlow Datasets, None for its default.
+        score_every: epochs between two scores of the generator, on a tenth of the images that is held out for that.
+            0 scores nothing and holds nothing out.
 
     Raises:
-        ValueError: if the seed is out of range.
+        ValueError: if the seed is out of range, or score_every below 0.
     """
 
     folder: Path
@@ -46,11 +49,14 @@ class Run:
     source: str = "bundled"
     seed: int = 0
     data_dir: str | None = None
+    score_every: int = 0
 
     def __post_init__(self):
         object.__setattr__(self, "folder", Path(self.folder))
         if not 0 <= self.seed < 2**31:
             raise ValueError(f"seed must be a whole number from 0 to 2147483647, got {self.seed!r}.")
+        if self.score_every < 0:
+            raise ValueError(f"score_every must be 0 epochs or more, got {self.score_every!r}.")
 
     @property
     def checkpoints(self) -> Path:
@@ -91,7 +97,8 @@ def open_run(folder: str | Path) -> Run:
     try:
         config = json.loads(path.read_text())
         names = ("preset", "source", "seed", "data_dir")
-        return Run(folder, presets.Preset(**config["settings"]), **{name: config[name] for name in names})
+        rest = {name: config[name] for name in names}
+        return Run(folder, presets.Preset(**config["settings"]), **rest, score_every=config.get("score_every", 0))
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is not a config this version understands: {error!r}.") from error
 
@@ -150,6 +157,7 @@ def train(run: Run, images: np.ndarray | None = None) -> DCGAN:
         images = load_images(run)
     gan = build(settings, run.seed)
     done = restore(run, gan)
+    images, held_out = hold_out(run, images)
     dataset = data.make_dataset(images, batch_size=settings.batch_size, seed=run.seed, epochs=None, first_epoch=done)
     steps = len(images) // settings.batch_size
     if int(gan.step) != done * steps:
@@ -158,12 +166,17 @@ def train(run: Run, images: np.ndarray | None = None) -> DCGAN:
             f"with {len(images)} images they would be {done * steps}. Start a new run."
         )
     if done < settings.epochs:
+        keep_best = []
+        if run.score_every:
+            scorer = scores.kid_scorer(extractors.load(extractor_for(settings)), held_out)
+            keep_best = [callbacks.KeepBest(run.folder, scorer, run.score_every)]
         gan.fit(
             dataset,
             initial_epoch=done,
             epochs=settings.epochs,
             steps_per_epoch=steps,
-            callbacks=[*run_callbacks(run, gan, steps), callbacks.Progress(done, settings.epochs, steps)],
+            # The checkpoint is the last of the run's own: it says that all others have done their part of an epoch.
+            callbacks=[*keep_best, *run_callbacks(run, gan, steps), callbacks.Progress(done, settings.epochs, steps)],
             verbose=0,
             shuffle=False,
         )
@@ -179,9 +192,24 @@ def load_images(run: Run) -> np.ndarray:
     )
 
 
-def check_batches(images: np.ndarray, settings: presets.Preset) -> None:
-    """Raises ValueError if there are fewer images than one batch: better said before a run folder exists."""
-    data.make_dataset(images, batch_size=settings.batch_size)
+def hold_out(run: Run, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Splits images into those to train on and those to score on, always the same ones; none without `score_every`."""
+    order = np.random.default_rng(0).permutation(len(images)) if run.score_every else np.arange(len(images))
+    count = len(images) // HELD_OUT if run.score_every else 0
+    return images[np.sort(order[count:])] if count else images, images[order[:count]]
+
+
+def extractor_for(settings: presets.Preset) -> str:
+    """Names the extractor for images of a size: `fashion` for grey images of 28x28, else `inception`."""
+    return "fashion" if (settings.image_size, settings.channels) == (28, 1) else "inception"
+
+
+def check_images(run: Run, images: np.ndarray) -> None:
+    """Raises ValueError if there are too few images to train or to score on: better said before a run folder exists."""
+    images, held_out = hold_out(run, images)
+    data.make_dataset(images, batch_size=run.settings.batch_size)
+    if run.score_every and len(held_out) < 10:
+        raise ValueError(f"One image in {HELD_OUT} is held out to score on: that takes 100 images, there are fewer.")
 
 
 def run_callbacks(run: Run, gan: DCGAN, steps_per_epoch: int) -> list[keras.callbacks.Callback]:
@@ -238,6 +266,73 @@ def finish(run: Run, gan: DCGAN) -> None:
     if history["epoch"]:
         plots.save_history(run.folder / "losses.png", history)
     make_gif(run)
+
+
+def load_generator(path: str | Path) -> keras.Model:
+    """Loads a saved generator.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is not a saved generator.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no {path}: train a run to its end first.")
+    try:
+        generator = keras.models.load_model(path, compile=False)
+    except Exception as error:  # Keras raises many kinds for a file that is not a model
+        raise ValueError(f"{path} is not a saved generator: {str(error).splitlines()[0]}") from error
+    if len(generator.input_shape) != 2 or len(generator.output_shape) != 4:
+        raise ValueError(f"{path} is not a saved generator: it does not turn vectors into images.")
+    return generator
+
+
+def evaluate(run: Run, extractor: str | None = None, *, count: int = 10_000, seed: int = 0) -> list[list[scores.Score]]:
+    """Scores the generators of a run, and real images in their place, and writes `scores.json`.
+
+    Images are compared with the test images of the run's source. Where it has none, they are compared with images of
+    the training split: with those held out if the run held some out, else with a random half.
+
+    Args:
+        run: a finished run.
+        extractor: `fashion` or `inception`. None takes the one for the size of the images.
+        count: how many images to compare, at most.
+        seed: of latent vectors, of the choice of real images and of KID's subsets.
+
+    Returns:
+        The scores of the last generator, of the best one where the run kept it, and of real training images.
+
+    Raises:
+        FileNotFoundError: if the run has no generator yet.
+        ConnectionError: if something must be downloaded and cannot be.
+        ValueError: if there are too few images, or they do not fit the extractor.
+    """
+    found = [file for file in ("generator.keras", "best.keras") if (run.folder / file).is_file()]
+    generators = {file: load_generator(run.folder / file) for file in found or ["generator.keras"]}
+    network = extractors.load(extractor or extractor_for(run.settings))
+    training, reference, name = real_images(run, seed)
+    judge = scores.Judge(network, reference, training, reference_name=name, count=count, seed=seed)
+    columns = [judge.scores(scores.draw(generators[file], judge.count, seed), file) for file in generators]
+    columns.append(judge.floor())
+    scores.write(run.folder / "scores.json", columns)
+    return columns
+
+
+def real_images(run: Run, seed: int = 0) -> tuple[np.ndarray, np.ndarray, str]:
+    """Loads the images a run trained on, other real ones to compare with, and what to call the second."""
+    training, held_out = hold_out(run, load_images(run))
+    if run.source == "bundled" or run.source.startswith("tfds:"):
+        size = {"image_size": run.settings.image_size, "channels": run.settings.channels}
+        try:
+            test = data.load_images(run.source, split="test", data_dir=run.data_dir, **size)
+            return training, test, f"{run.source}, split test"
+        except ValueError:
+            pass  # a dataset without test images: as for a folder
+    if len(held_out):
+        return training, held_out, f"{run.source}, held out"
+    order = np.random.default_rng(seed).permutation(len(training))
+    half = len(training) // 2
+    return training[order[half:]], training[order[:half]], f"{run.source}, half of the training images"
 
 
 def make_gif(
@@ -303,6 +398,7 @@ def _write_config(run: Run) -> None:
         "source": run.source,
         "seed": run.seed,
         "data_dir": run.data_dir,
+        "score_every": run.score_every,
         "settings": dataclasses.asdict(run.settings),
         "versions": {
             "dcgan_keras": dcgan_keras.__version__,

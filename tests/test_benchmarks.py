@@ -48,16 +48,6 @@ def test_the_table_is_written(benchmarks, tmp_path, monkeypatch, capsys):
     assert "matrix-product peak" in capsys.readouterr().out
 
 
-def test_domain_fid_scores_the_features_of_the_classifier(benchmarks, tmp_path):
-    domain_fid = importlib.import_module("domain_fid")
-    images = np.random.default_rng(0).integers(0, 256, (64, 28, 28, 1), dtype=np.uint8)
-    classifier = domain_fid.train_classifier(tmp_path / "c.keras", images, np.arange(64) % 10)
-    again = domain_fid.train_classifier(tmp_path / "c.keras", images, np.arange(64) % 10)
-    for fid in (domain_fid.DomainFID(each, domain_fid.scaled(images)) for each in (classifier, again)):
-        assert fid(domain_fid.scaled(images)) == pytest.approx(0, abs=1e-6)
-        assert fid(domain_fid.scaled(images // 2)) > 0.01
-
-
 def test_digits_are_split_by_digit(benchmarks, tmp_path):
     time_to_quality = importlib.import_module("time_to_quality")
     folder = tmp_path / "src" / "digits"
@@ -65,7 +55,7 @@ def test_digits_are_split_by_digit(benchmarks, tmp_path):
     for digit in range(10):
         pixels = [digit / 255] * 784 * 5
         (folder / f"{digit}.json").write_text(json.dumps({"data": pixels}))
-    _, images, labels, test = time_to_quality.load_digits(tmp_path)
+    images, labels, test = time_to_quality.split_digits(tmp_path)
     assert images.shape == (40, 28, 28, 1) and test.shape == (10, 28, 28, 1) and images.dtype == np.uint8
     assert (images[:, 0, 0, 0] == labels).all() and sorted(test[:, 0, 0, 0]) == list(range(10))
 
@@ -76,7 +66,7 @@ def test_memory_is_read_in_a_process_of_its_own():
     assert 100 < int(result.stdout.split()[-1]) < 10_000  # megabytes
 
 
-def test_curves_are_scored_at_growing_times(benchmarks):
+def test_curves_are_scored_at_growing_times_and_at_those_kept(benchmarks, monkeypatch):
     time_to_quality = importlib.import_module("time_to_quality")
 
     class Contestant:
@@ -86,14 +76,13 @@ def test_curves_are_scored_at_growing_times(benchmarks):
             self.steps += steps
             time_to_quality.time.sleep(0.002 * steps)
 
-    def generator(latents, training):
-        return latents
-
-    generator.input_shape = (None, 3)
-    points = list(time_to_quality.curve(Contestant(), generator, lambda images: images.shape[0], 0.5, 0.1))
+    monkeypatch.setattr(time_to_quality, "MINUTES_KEPT", (0.3 / 60,))
+    contestant = Contestant()
+    points = list(time_to_quality.curve(contestant, lambda: contestant.steps, 0.5, 0.1))
     steps, scores, paces = zip(*points)
-    assert list(steps) == sorted(set(steps)) and set(scores) == {10_000}
+    assert list(steps) == sorted(set(steps)) and [value - 1 for value in scores] == list(steps)
     assert steps[-1] * paces[-1] >= 0.5 and 0.002 <= paces[-1] < 0.02
+    assert any(0.3 <= count * pace < 0.34 for count, pace in zip(steps, paces))
 
 
 def test_first_time_at_a_level(benchmarks):

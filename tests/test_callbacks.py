@@ -143,3 +143,37 @@ def test_progress_shows_losses_and_time_left_on_a_terminal(images, capsys, monke
     fit(runs.build(TINY), images, progress, epochs=3, first_epoch=1)
     out = capsys.readouterr().out
     assert "20/20" in out and "g_loss" in out
+
+
+def test_the_best_generator_is_kept_and_every_score_written(tmp_path, images):
+    gan = runs.build(TINY)
+    given = iter([3.0, 1.0, 2.0, 5.0])
+    seen = []
+
+    def score(generator):
+        seen.append(np.concatenate([np.ravel(weight) for weight in generator.get_weights()]))
+        return next(given)
+
+    keep = callbacks.KeepBest(tmp_path, score, every=2)
+    fit(gan, images, keep, epochs=7)
+    # Every second epoch, and the last one.
+    assert callbacks.read_scores(tmp_path / "scores.csv") == [(1, 3.0), (3, 1.0), (5, 2.0), (6, 5.0)]
+    best = keras.models.load_model(tmp_path / "best.keras")
+    np.testing.assert_array_equal(np.concatenate([np.ravel(weight) for weight in best.get_weights()]), seen[1])
+
+
+def test_scores_of_an_earlier_part_of_a_run_count(tmp_path, images):
+    (tmp_path / "scores.csv").write_text("epoch,score\n0,0.5\n1,0.2\n2,0.1\n")
+    gan = runs.build(TINY)
+    fit(gan, images, callbacks.KeepBest(tmp_path, lambda generator: 0.3), epochs=3, first_epoch=2)
+    # Epoch 2 was cut off and is done again: its old score is replaced. The best is from before, and not overwritten.
+    assert callbacks.read_scores(tmp_path / "scores.csv") == [(0, 0.5), (1, 0.2), (2, 0.3)]
+    assert not (tmp_path / "best.keras").exists()
+
+
+def test_scores_that_are_something_else_are_named(tmp_path):
+    (tmp_path / "scores.csv").write_text("day,weather\n1,rain\n")
+    with pytest.raises(ValueError, match="scores.csv is not a table of epochs and scores"):
+        callbacks.read_scores(tmp_path / "scores.csv")
+    with pytest.raises(ValueError, match="every must be 1 epoch or more"):
+        callbacks.KeepBest(tmp_path, lambda generator: 0.0, every=0)

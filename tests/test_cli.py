@@ -1,5 +1,6 @@
 """The command line as a person meets it: a subprocess, its exit code, its one sentence."""
 
+import json
 import re
 import signal
 import subprocess
@@ -54,6 +55,20 @@ def test_sample_draws_from_a_run_and_from_a_file(cli_run, tmp_path):
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
+def test_evaluate_prints_the_floor_beside_the_scores(cli_run):
+    folder, _ = cli_run
+    result = dcgan("evaluate", folder, "--count", 200)
+    assert result.returncode == 0, result.stderr
+    assert "generator.keras" in result.stdout and "real training images" in result.stdout
+    assert "200 images against bundled, split test; extractor fashion" in result.stdout
+    records = json.loads((folder / "scores.json").read_text())
+    assert {record["metric"] for record in records} >= {"fid", "kid", "precision", "recall"}
+    before = (folder / "scores.json").read_bytes()
+    refused = dcgan("evaluate", folder, "--extractor", "vgg")
+    assert refused.returncode == 2 and refused.stderr.startswith("Error: extractor must be 'fashion' or 'inception'")
+    assert (folder / "scores.json").read_bytes() == before
+
+
 def test_resume_goes_on_and_keeps_its_settings(cli_run):
     folder, _ = cli_run
     for option, value in (("--batch-size", 100), ("--seed", 5), ("--source", "elsewhere")):
@@ -98,10 +113,12 @@ def test_ctrl_c_leaves_a_run_and_says_how_to_go_on(tmp_path):
         (["train", "--g-learning-rate", "-1"], "g_learning_rate must be a number over 0"),
         (["train", "--ema-decay", "1"], "ema_decay must be in"),
         (["train", "--seed", "-1"], "seed must be"),
+        (["train", "--score-every", "-1"], "score_every must be 0 epochs or more"),
         (["train", "--resume"], "--resume needs --run"),
         (["train", "--resume", "--run", "nowhere"], "There is no run in nowhere"),
         (["train", "--epochs", "many"], "Invalid value for '--epochs'"),
         (["sample", "nowhere"], "There is no nowhere"),
+        (["evaluate", "nowhere"], "There is no run in nowhere"),
         (["gif", "nowhere"], "There is no run in nowhere"),
     ],
 )

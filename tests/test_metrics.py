@@ -1,8 +1,13 @@
 """Scores against closed forms, limits and bad input."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from dcgan_keras import metrics
+
+REFERENCE = Path(__file__).parent / "reference"
 
 
 @pytest.fixture
@@ -144,3 +149,31 @@ def test_class_coverage():
 def test_bad_arguments_get_one_sentence(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+@pytest.fixture(scope="module")
+def stored():
+    with np.load(REFERENCE / "features.npz", allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+@pytest.mark.parametrize(("size", "count"), [("below the dimension", 40), ("above the dimension", 400)])
+def test_scores_are_those_of_established_libraries(stored, size, count):
+    """Their versions, and the script that ran them, are named in `tests/reference/`."""
+    expected = json.loads((REFERENCE / "metrics.json").read_text())[size]
+    real, fake = stored["real"][:count], stored["fake"][:count]
+    assert metrics.fid(real, fake) == pytest.approx(expected["fid"], rel=1e-6)
+    found = metrics.kid(real, fake, subsets=20, subset_size=30, seed=3)
+    assert found.mean == pytest.approx(expected["kid"], abs=1e-9)
+    narrow, wide = metrics.precision_recall(real, fake, k=3), metrics.precision_recall(real, fake, k=5)
+    # The library averages its ones and zeros in float32.
+    assert (narrow.precision, narrow.recall) == pytest.approx((expected["precision"], expected["recall"]), abs=1e-6)
+    assert (wide.density, wide.coverage) == pytest.approx((expected["density"], expected["coverage"]), abs=1e-9)
+
+
+def test_inception_score_is_that_of_an_established_library(stored):
+    expected = json.loads((REFERENCE / "metrics.json").read_text())["inception_score"]
+    found = metrics.inception_score(stored["probabilities"], splits=10)
+    assert found.mean == pytest.approx(expected["mean"], rel=1e-6)
+    # The library gives the standard deviation over splits, over n; here it is the standard error, over n - 1.
+    assert found.standard_error * 3 == pytest.approx(expected["std"], rel=1e-6)

@@ -57,7 +57,8 @@ def test_the_wheel_trains_from_an_empty_folder(tmp_path):
     subprocess.run([*pip, "install", "-q", "--no-deps", "--target", alone, wheel], check=True)
     code = """
         import dcgan_keras
-        from dcgan_keras import data, presets, runs
+        from dcgan_keras import data, extractors, presets, runs
+        extractors.load("fashion")
         gan = runs.build(presets.get("laptop", g_filters=2, d_filters=2))
         logs = gan.train_step(next(iter(data.load_dataset("bundled"))))
         print(dcgan_keras.__file__, data.assets_folder(), int(gan.step))
@@ -81,8 +82,10 @@ ENTERS = {
     "gan": {"losses"},
     "plots": {"files"},
     "callbacks": {"files", "plots"},
-    "runs": {"", "callbacks", "data", "files", "gan", "models", "plots", "presets"},
-    "__main__": {"", "models", "plots", "presets", "runs"},
+    "extractors": {"data", "metrics"},
+    "scores": {"extractors", "files", "metrics", "plots"},
+    "runs": {"", "callbacks", "data", "extractors", "files", "gan", "models", "plots", "presets", "scores"},
+    "__main__": {"", "plots", "presets", "runs", "scores"},
 }
 
 

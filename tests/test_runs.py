@@ -152,3 +152,64 @@ def test_seeds_out_of_range(tmp_path, seed):
     with pytest.raises(ValueError, match="seed must be"):
         runs.create(runs.Run(tmp_path / "run", TINY, seed=seed))
     assert not (tmp_path / "run").exists()
+
+
+def test_a_scored_run_keeps_its_best_generator_over_a_resume(images, tmp_path):
+    """Stopped after two epochs of four or not: the same scores, the same best generator. Some images are held out."""
+    images = np.concatenate([images, images + 1])
+    settings = dataclasses.replace(TINY, epochs=4)
+    whole = runs.create(runs.Run(tmp_path / "whole", settings, score_every=1))
+    gan = runs.train(whole, images)
+    assert int(gan.step) == 4 * (144 // 8)
+    half = runs.create(runs.Run(tmp_path / "half", dataclasses.replace(settings, epochs=2), score_every=1))
+    runs.train(half, images)
+    runs.train(runs.extend(runs.open_run(half.folder), 4), images)
+    assert (whole.folder / "scores.csv").read_bytes() == (half.folder / "scores.csv").read_bytes()
+    both = [keras.models.load_model(run.folder / "best.keras").get_weights() for run in (whole, half)]
+    for one, other in zip(*both):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_held_out_images_are_never_trained_on(tmp_path, images):
+    images = np.arange(80, dtype=np.uint8).reshape(80, 1, 1, 1)
+    run = runs.Run(tmp_path, TINY, score_every=2)
+    training, held_out = runs.hold_out(run, images)
+    assert len(held_out) == 8 and sorted([*training.ravel(), *held_out.ravel()]) == list(range(80))
+    np.testing.assert_array_equal(runs.hold_out(run, images)[1], held_out)
+    training, held_out = runs.hold_out(dataclasses.replace(run, score_every=0), images)
+    assert len(training) == 80 and len(held_out) == 0
+    with pytest.raises(ValueError, match="takes 100 images"):
+        runs.check_images(run, images)
+
+
+def test_a_run_is_scored_beside_real_images(tmp_path):
+    run = runs.create(runs.Run(tmp_path / "run", dataclasses.replace(TINY, epochs=1, batch_size=500), score_every=1))
+    runs.train(run)
+    columns = runs.evaluate(run, count=300)
+    assert [column[0].subject for column in columns] == ["generator.keras", "best.keras", "real training images"]
+    last, best, real = ({score.metric: score.value for score in column} for column in columns)
+    assert last == best  # there was one epoch
+    assert real["fid"] < last["fid"] and columns[0][0].reference == "bundled, split test"
+    assert len(json.loads((run.folder / "scores.json").read_text())) == sum(map(len, columns))
+
+
+def test_a_folder_of_images_is_its_own_reference(tmp_path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for number, image in enumerate(np.random.default_rng(0).integers(0, 256, (60, 28, 28), dtype=np.uint8)):
+        imageio.imwrite(folder / f"{number}.png", image)
+    run = runs.create(runs.Run(tmp_path / "run", dataclasses.replace(TINY, epochs=1), source=str(folder)))
+    training, reference, name = runs.real_images(run)
+    assert len(training) == len(reference) == 30 and name == f"{folder}, half of the training images"
+    assert not {image.tobytes() for image in training} & {image.tobytes() for image in reference}
+    with pytest.raises(FileNotFoundError, match="train a run to its end first"):
+        runs.evaluate(run)
+    runs.train(run)
+    columns = runs.evaluate(run)
+    assert columns[0][0].count == 30 and np.isfinite([score.value for column in columns for score in column]).all()
+
+
+def test_the_extractor_follows_the_images():
+    assert runs.extractor_for(TINY) == "fashion"
+    assert runs.extractor_for(dataclasses.replace(TINY, channels=3)) == "inception"
+    assert runs.extractor_for(dataclasses.replace(TINY, image_size=32)) == "inception"

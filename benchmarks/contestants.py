@@ -53,6 +53,18 @@ def tutorial_networks(norm=layers.BatchNormalization) -> tuple[keras.Sequential,
     return generator, discriminator
 
 
+def dense_networks() -> tuple[keras.Sequential, keras.Sequential]:
+    """A GAN without convolutions, of about as many parameters as the laptop preset (notebook 01)."""
+    generator = [layers.Input((100,))]
+    for _ in range(2):
+        generator += [layers.Dense(110), models.BatchNormalization(momentum=0.9), layers.ReLU()]
+    generator += [layers.Dense(28 * 28, activation="tanh"), layers.Reshape((28, 28, 1))]
+    discriminator = [layers.Input((28, 28, 1)), layers.Flatten()]
+    for _ in range(2):
+        discriminator += [layers.Dense(75), layers.LeakyReLU(0.2)]
+    return keras.Sequential(generator), keras.Sequential([*discriminator, layers.Dense(1)])
+
+
 class Tutorial:
     """TensorFlow's DCGAN tutorial: its networks, batches of 256, Adam(1e-4), two tapes in a `tf.function`."""
 

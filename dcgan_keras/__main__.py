@@ -1,7 +1,6 @@
 """The command line: `dcgan` and `python -m dcgan_keras`."""
 
 import dataclasses
-import os
 import platform
 import warnings
 from contextlib import contextmanager
@@ -50,6 +49,15 @@ def train(
             show_default="0, never",
         ),
     ] = None,
+    precision: Annotated[
+        Optional[str], typer.Option(help="float32, mixed_float16 or mixed_bfloat16.", show_default="float32")
+    ] = None,
+    strategy: Annotated[
+        str, typer.Option(help="one device; mirrored: all GPUs here, or --replicas; hosts: those of TF_CONFIG.")
+    ] = "one",
+    replicas: Annotated[
+        Optional[int], typer.Option(help="Devices for mirrored: GPUs, or parts of the CPU.", show_default="all GPUs")
+    ] = None,
     epochs: Annotated[Optional[int], hyperparameter("Passes over the images. With --resume, the new total.")] = None,
     image_size: Annotated[Optional[int], hyperparameter("Height and width of the images, in pixels.")] = None,
     channels: Annotated[Optional[int], hyperparameter("1 for grey, 3 for RGB.")] = None,
@@ -71,29 +79,34 @@ def train(
     """Train a DCGAN and write a run folder: GIF, samples, losses, networks, checkpoints."""
     given = locals()
     with one_sentence_errors():
-        from dcgan_keras import presets, runs
+        from dcgan_keras import devices, presets, runs
 
+        if strategy == "hosts" and run is None:
+            raise ValueError("The strategy 'hosts' needs --run FOLDER, one folder that all hosts share.")
+        engine = devices.make_strategy(strategy, replicas)
         names = [field.name for field in dataclasses.fields(presets.Preset)]
         changes = {name: given[name] for name in names if given[name] is not None}
+        asked = {"source": source, "seed": seed, "score_every": score_every, "precision": precision}
         if resume:
-            this = resumed(
-                run, {"preset": preset, "source": source, "seed": seed, "score_every": score_every, **changes}
-            )
+            this = resumed(run, {"preset": preset, **asked, **changes})
             images = runs.load_images(this)
         else:
-            name = preset or "laptop"
+            name = "laptop" if preset is None else preset
             settings = presets.get(name, **changes)
             folder = run or runs.free_folder("runs", name)
-            where = {"source": source or "bundled", "data_dir": data_dir and str(data_dir)}
-            this = runs.Run(folder, settings, name, **where, seed=seed or 0, score_every=score_every or 0)
+            asked = {name: value for name, value in asked.items() if value is not None}
+            this = runs.Run(folder, settings, name, data_dir=data_dir and str(data_dir), **asked)
             # All that can be wrong with the input shows here, before the folder exists.
             runs.build(settings, this.seed)
             images = runs.load_images(this)
             runs.check_images(this, images)
-            runs.create(this)
+            devices.check_batch(settings.batch_size, engine)
+            if devices.is_chief(engine):
+                runs.create(this)
         typer.echo(f"Training {this.preset} on {len(images):,} images from {this.source}, into {this.folder}")
+        typer.echo(f"Device: {devices.describe(engine)}")
         try:
-            runs.train(this, images)
+            runs.train(this, images, engine)
         except KeyboardInterrupt:
             typer.echo(f"\nStopped. Go on with: dcgan train --resume --run {this.folder}")
             raise typer.Exit(130) from None
@@ -107,7 +120,7 @@ def resumed(folder: Optional[Path], changes: dict) -> "runs.Run":  # noqa: F821
     if folder is None:
         raise ValueError("--resume needs --run FOLDER, the run to go on with.")
     run = runs.open_run(folder)
-    names = ("preset", "source", "seed", "score_every")
+    names = ("preset", "source", "seed", "score_every", "precision")
     kept = {**dataclasses.asdict(run.settings), **{name: getattr(run, name) for name in names}}
     asked = {name: value for name, value in changes.items() if name != "epochs" and value is not None}
     changed = [name for name, value in asked.items() if kept[name] != value]
@@ -198,8 +211,8 @@ def info() -> None:
         import keras
         import numpy
         import tensorflow as tf
+        from dcgan_keras import devices
 
-        names = [device.name.removeprefix("/physical_device:") for device in tf.config.list_physical_devices()]
         for name, value in {
             "dcgan_keras": dcgan_keras.__version__,
             "tensorflow": tf.__version__,
@@ -207,8 +220,7 @@ def info() -> None:
             "numpy": numpy.__version__,
             "python": platform.python_version(),
             "system": platform.platform(),
-            "devices": ", ".join(names),
-            "cpu threads": os.cpu_count(),
+            "device": devices.describe(),
         }.items():
             typer.echo(f"{name:12s} {value}")
 

@@ -4,6 +4,7 @@ Two of them replace one of Keras's, and say why.
 """
 
 import csv
+import hashlib
 import math
 import sys
 from collections.abc import Callable
@@ -47,11 +48,11 @@ class Film(keras.callbacks.Callback):
         self.steps = sorted(steps)
 
     def on_train_begin(self, logs=None):
-        self.done = int(self.model.step) - 1
+        self.done = self.model.steps_taken - 1
         self.on_train_batch_end(None)
 
     def on_train_batch_end(self, batch, logs=None):
-        step = int(self.model.step)
+        step = self.model.steps_taken
         # A range, because several steps may have run in one call.
         if any(self.done < wanted <= step for wanted in self.steps):
             with files.atomic(self.folder / f"step-{step:07d}.weights.h5") as unfinished:
@@ -63,11 +64,14 @@ class Checkpoint(keras.callbacks.Callback):
     """Saves all that a run needs to go on, after each epoch and before the first one.
 
     A file `epoch-0012.weights.h5` holds both networks, the moving average, both optimizers and the step, and the
-    epoch and step as attributes. It is written whole or not at all.
+    epoch, the step and a sha256 of all of it as attributes. It is written whole or not at all.
 
     Args:
         folder: where to save.
         keep: how many of the newest to keep.
+
+    Raises:
+        FloatingPointError: if there is a weight that is not a number. Nothing is written then.
     """
 
     def __init__(self, folder: str | Path, keep: int = 2):
@@ -83,10 +87,13 @@ class Checkpoint(keras.callbacks.Callback):
         self._save(epoch + 1)
 
     def _save(self, epoch: int):
+        # A loss may be finite in the very step that breaks the weights: it is taken before the update.
+        if not all(np.isfinite(keras.ops.convert_to_numpy(weight)).all() for weight in self.model.weights):
+            raise FloatingPointError(_stopped(f"A weight is not a number after epoch {epoch}.", self.folder))
         with files.atomic(self.folder / f"epoch-{epoch:04d}.weights.h5") as unfinished:
             self.model.save_weights(unfinished)
             with h5py.File(unfinished, "a") as file:
-                file.attrs.update(epoch=epoch, step=int(self.model.step))
+                file.attrs.update(epoch=epoch, step=self.model.steps_taken, sha256=_digest(file))
         for old in checkpoints(self.folder)[: -self.keep]:
             old.unlink()
 
@@ -103,16 +110,39 @@ def load_checkpoint(gan: keras.Model, path: str | Path) -> int:
         The number of epochs done.
 
     Raises:
-        ValueError: if the file is damaged or was written by other networks or optimizers.
+        ValueError: if the file is damaged, a single bit of a weight too, or was written by other networks or
+            optimizers.
     """
     try:
         with h5py.File(path) as file:
             epoch = int(file.attrs["epoch"])
+            if file.attrs["sha256"] != _digest(file):
+                raise ValueError("its content has changed since it was written")
         gan.load_weights(path)
     except (OSError, KeyError, ValueError, TypeError) as error:
         reason = str(error).strip().split("\n")[0]
         raise ValueError(f"Checkpoint {path} cannot be loaded into these networks: {reason}") from error
     return epoch
+
+
+def _digest(file: h5py.File) -> str:
+    """The sha256 of all arrays in a file, with their names."""
+    digest = hashlib.sha256()
+
+    def add(name, item):
+        if isinstance(item, h5py.Dataset):
+            digest.update(name.encode())
+            digest.update(np.ascontiguousarray(item[()]).tobytes())
+
+    file.visititems(add)
+    return digest.hexdigest()
+
+
+def _stopped(reason: str, folder: str | Path) -> str:
+    """The sentences with which a run ends that has gone to infinity."""
+    good = checkpoints(folder)
+    last = f"The last good checkpoint is {good[-1]}." if good else "There is no checkpoint yet."
+    return f"{reason} {last} Lower the learning rates and train again."
 
 
 class HistoryFile(keras.callbacks.Callback):
@@ -222,12 +252,8 @@ class StopIfNotFinite(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         broken = [name for name in LOSS_NAMES if not math.isfinite(logs[name])]
         if broken:
-            good = checkpoints(self.checkpoint_folder)
-            raise FloatingPointError(
-                f"{' and '.join(broken)} stopped being finite by step {int(self.model.step)}. "
-                + (f"The last good checkpoint is {good[-1]}. " if good else "There is no checkpoint yet. ")
-                + "Lower the learning rates and train again."
-            )
+            reason = f"{' and '.join(broken)} stopped being finite by step {self.model.steps_taken}."
+            raise FloatingPointError(_stopped(reason, self.checkpoint_folder))
 
 
 class SamplePicture(keras.callbacks.Callback):

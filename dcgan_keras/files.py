@@ -1,7 +1,9 @@
 """Files written whole or not at all, so that a kill at any moment leaves the old file or the new one."""
 
 import contextlib
+import errno
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,17 +20,37 @@ def atomic(path: str | Path) -> Iterator[Path]:
 
     Yields:
         The temporary path to write to.
+
+    Raises:
+        OSError: in one sentence, if the disk is full or may not be written to. What was there before is still there.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"{_PREFIX}{os.getpid()}-{path.name}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield unfinished
         with open(unfinished, "rb") as file:
             os.fsync(file.fileno())
         os.replace(unfinished, path)
+    except (OSError, RuntimeError) as error:  # HDF5 reports some failed writes as the second
+        reason = _reason(error, path)
+        if reason is None:
+            raise
+        raise OSError(f"Cannot write {path}: {reason}. Its last version, if there was one, is intact.") from error
     finally:
-        unfinished.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+
+
+def _reason(error: Exception, path: Path) -> str | None:
+    """Says why a file could not be written, None if it was for another reason than the disk or the rights."""
+    number = getattr(error, "errno", None)
+    folder = next(parent for parent in path.parents if parent.exists())
+    if number == errno.ENOSPC or "No space left" in str(error) or shutil.disk_usage(folder).free < 4096:
+        return "the disk is full"
+    if number in (errno.EROFS, errno.EACCES, errno.EPERM) or "Read-only" in str(error):
+        return f"{folder} may not be written to"
+    return None
 
 
 def remove_unfinished(folder: str | Path) -> None:

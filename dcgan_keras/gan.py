@@ -109,7 +109,8 @@ class DCGAN(keras.Model):
             Means since the epoch's start: `g_loss`, `d_loss`, `d_real` = sigmoid(D(x)) and
             `d_fake` = sigmoid(D(G(z))), all taken before the update.
         """
-        latents = self.latent_vectors(tf.shape(real_images)[0], self.step)
+        replica = tf.distribute.get_replica_context()  # one of one, unless a distribution strategy is at work
+        latents = self._own_latent_vectors(tf.shape(real_images)[0], replica)
         g_variables = self.generator.trainable_variables
         d_variables = self.discriminator.trainable_variables
 
@@ -119,10 +120,14 @@ class DCGAN(keras.Model):
             fake_logits = self.discriminator(fake_images, training=True)
             d_loss = self.losses_pair.discriminator(real_logits, fake_logits)
             g_loss = self.losses_pair.generator(fake_logits)
-            d_objective = d_loss + self.r1_gamma * penalty
+            # Keras's optimizers add up the gradients of all replicas: divided, that is the gradient of the whole batch.
+            # A loss scale, where an optimizer has one, keeps small gradients above float16's smallest number.
+            d_objective = (d_loss + self.r1_gamma * penalty) / replica.num_replicas_in_sync
+            d_objective = self.d_optimizer.scale_loss(d_objective)
+            g_objective = self.g_optimizer.scale_loss(g_loss / replica.num_replicas_in_sync)
 
         d_gradients = d_tape.gradient(d_objective, _tensors(d_variables))
-        g_gradients = g_tape.gradient(g_loss, _tensors(g_variables))
+        g_gradients = g_tape.gradient(g_objective, _tensors(g_variables))
         self.d_optimizer.apply(d_gradients, d_variables)
         self.g_optimizer.apply(g_gradients, g_variables)
         self._update_moving_average()
@@ -130,13 +135,24 @@ class DCGAN(keras.Model):
 
         d_real = tf.reduce_mean(tf.sigmoid(real_logits))
         d_fake = tf.reduce_mean(tf.sigmoid(fake_logits))
-        for mean, value in zip(self.means, (g_loss, d_loss, d_real, d_fake)):
+        values = [g_loss, d_loss, d_real, d_fake]
+        if replica.num_replicas_in_sync > 1:
+            values = replica.all_reduce(tf.distribute.ReduceOp.MEAN, values)
+        for mean, value in zip(self.means, values):
             mean.update_state(value)
-        return {mean.name: mean.result() for mean in self.means}
+        logs = {mean.name: mean.result() for mean in self.means}
+        # `fit` averages logs over hosts along their first axis (Keras 3.15), and a number has none.
+        several_hosts = isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy)
+        return {name: value[tf.newaxis] for name, value in logs.items()} if several_hosts else logs
 
     def call(self, latents):
         """Draws images in [-1, 1] from latent vectors with the averaged generator, BatchNorm in inference mode."""
         return self.ema_generator(latents, training=False)
+
+    @property
+    def steps_taken(self) -> int:
+        """How many steps it has been trained, on however many devices."""
+        return int(keras.ops.convert_to_numpy(self.step))
 
     @property
     def metrics(self):
@@ -159,6 +175,14 @@ class DCGAN(keras.Model):
         networks = ("generator", "discriminator")
         built = {name: keras.saving.deserialize_keras_object(config[name]) for name in networks}
         return cls(**{**config, **built})
+
+    def _own_latent_vectors(self, count, replica):
+        """Draws the latent vectors of all replicas and keeps this one's: together they see what one device would."""
+        latents = self.latent_vectors(count * replica.num_replicas_in_sync, self.step)
+        if replica.num_replicas_in_sync == 1:
+            return latents
+        first = count * tf.cast(replica.replica_id_in_sync_group, tf.int32)
+        return latents[first : first + count]
 
     def _real_logits_and_penalty(self, real_images):
         """Scores real images, and their R1 penalty where it is asked for: it costs a second backward pass."""

@@ -241,11 +241,13 @@ def class_coverage(labels: np.ndarray, classes: int) -> Classes:
         classes: how many there are.
 
     Raises:
-        ValueError: if there are no labels, or one is outside the range.
+        ValueError: if there are no labels or no classes, or a label is outside the range.
     """
     labels = np.asarray(labels)
     if labels.ndim != 1 or not len(labels) or labels.dtype.kind not in "iu":
         raise ValueError(f"Labels must be whole numbers of shape (count,), got {labels.dtype} {labels.shape}.")
+    if not isinstance(classes, (int, np.integer)) or classes < 1:
+        raise ValueError(f"classes must be a whole number of 1 or more, got {classes!r}.")
     if labels.min() < 0 or labels.max() >= classes:
         raise ValueError(f"Labels must be from 0 to {classes - 1}, got {labels.min()} to {labels.max()}.")
     shares = np.bincount(labels, minlength=classes) / len(labels)

@@ -49,17 +49,34 @@ class BatchNormalization(layers.BatchNormalization):
     operations instead. One difference: the kernel's moving variance is the unbiased one, times n / (n - 1) over
     the n values per channel. The kernel reads maps of shape (batch, height, width, channels): other inputs, such as a
     dense layer's, take the parent's way.
+
+    Where several replicas train in step, mean and variance are those of the batch of all of them.
     """
 
     def call(self, inputs, training=None):
-        if not training or not self.trainable or len(inputs.shape) != 4:
-            return super().call(inputs, training=bool(training and self.trainable))
-        outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
-            inputs, self.gamma, self.beta, epsilon=self.epsilon, is_training=True
-        )
+        learns = bool(training and self.trainable)
+        if not learns or len(inputs.shape) != 4:
+            return super().call(inputs, training=learns)
+        replica = tf.distribute.get_replica_context()
+        if replica.num_replicas_in_sync > 1:
+            outputs, mean, variance = self._over_all_replicas(inputs, replica)
+        else:
+            outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+                inputs, self.gamma, self.beta, epsilon=self.epsilon, is_training=True
+            )
         for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
             moving.assign_sub((1.0 - self.momentum) * (moving - batch))
         return outputs
+
+    def _over_all_replicas(self, inputs, replica):
+        """Normalises by the batch of all replicas. The mean comes first: E[x^2] - E[x]^2 would cancel in float32."""
+        values = tf.cast(inputs, tf.float32)
+        average = tf.distribute.ReduceOp.MEAN
+        mean = replica.all_reduce(average, tf.reduce_mean(values, axis=[0, 1, 2]))
+        variance = replica.all_reduce(average, tf.reduce_mean(tf.square(values - mean), axis=[0, 1, 2]))
+        outputs = tf.nn.batch_normalization(values, mean, variance, self.beta, self.gamma, self.epsilon)
+        n = tf.cast(tf.reduce_prod(tf.shape(inputs)[:3]) * replica.num_replicas_in_sync, tf.float32)
+        return tf.cast(outputs, inputs.dtype), mean, variance * n / (n - 1.0)
 
 
 def build_generator(

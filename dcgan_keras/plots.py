@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 # Blue and vermilion, told apart with any colour vision (Okabe and Ito), and by marker where they are lines.
 G_COLOR, D_COLOR = "#0072B2", "#D55E00"
+_CURVE_COLORS = (G_COLOR, D_COLOR, "#009E73", "#CC79A7", "#E69F00", "#000000")
 _STYLE = {
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
@@ -186,13 +187,18 @@ def save_curves(path: str | Path, curves: Mapping[str, Sequence], *, x: str, y: 
 
     Args:
         path: the file.
-        curves: for each label, a list of pairs (x values, y values).
+        curves: for each label, of six at most, a list of pairs (x values, y values).
         x: label of the x axis, with its unit.
         y: label of the y axis, with its unit.
+
+    Raises:
+        ValueError: if there are more labels than colours that can be told apart.
     """
+    if len(curves) > len(_CURVE_COLORS):
+        raise ValueError(f"At most {len(_CURVE_COLORS)} kinds of curves can be told apart, got {len(curves)}.")
     with plt.rc_context(_STYLE):
         figure, axes = plt.subplots(figsize=(8, 5))
-        for (label, lines), color, marker in zip(curves.items(), (G_COLOR, D_COLOR, "#009E73", "#CC79A7"), "osD^"):
+        for (label, lines), color, marker in zip(curves.items(), _CURVE_COLORS, "osD^vX"):
             for n, (xs, ys) in enumerate(lines):
                 axes.plot(xs, ys, color=color, marker=marker, markersize=4, alpha=0.8, label=None if n else label)
         axes.set(xscale="log", yscale="log", xlabel=x, ylabel=y)

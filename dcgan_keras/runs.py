@@ -17,11 +17,12 @@ import dcgan_keras
 import keras
 import numpy as np
 import tensorflow as tf
-from dcgan_keras import callbacks, data, extractors, files, models, plots, presets, scores
+from dcgan_keras import callbacks, data, devices, extractors, files, models, plots, presets, scores
 from dcgan_keras.gan import DCGAN
 
 GRID = (6, 10)  # rows and columns of the pictures and of the GIF
 HELD_OUT = 10  # one image in so many is held out to score on
+FORMAT = 1  # of a run folder: a version that writes another one counts up
 FILM_SEED = 20151119  # of the latent vectors drawn in every picture: the day the paper appeared
 
 
@@ -38,9 +39,10 @@ class Run:
         data_dir: folder of TensorFlow Datasets, None for its default.
         score_every: epochs between two scores of the generator, on a tenth of the images that is held out for that.
             0 scores nothing and holds nothing out.
+        precision: what layers compute in, a name in `devices.PRECISIONS`.
 
     Raises:
-        ValueError: if the seed is out of range, or score_every below 0.
+        ValueError: if the seed or score_every is out of range, or there is no such precision.
     """
 
     folder: Path
@@ -50,6 +52,7 @@ class Run:
     seed: int = 0
     data_dir: str | None = None
     score_every: int = 0
+    precision: str = "float32"
 
     def __post_init__(self):
         object.__setattr__(self, "folder", Path(self.folder))
@@ -57,6 +60,8 @@ class Run:
             raise ValueError(f"seed must be a whole number from 0 to 2147483647, got {self.seed!r}.")
         if self.score_every < 0:
             raise ValueError(f"score_every must be 0 epochs or more, got {self.score_every!r}.")
+        if self.precision not in devices.PRECISIONS:
+            raise ValueError(f"precision must be one of {', '.join(devices.PRECISIONS)}, got {self.precision!r}.")
 
     @property
     def checkpoints(self) -> Path:
@@ -96,9 +101,15 @@ def open_run(folder: str | Path) -> Run:
         raise FileNotFoundError(f"There is no run in {folder}: it has no config.json.")
     try:
         config = json.loads(path.read_text())
+        if not isinstance(config, dict):
+            raise ValueError("it holds no settings")
+        if config.get("format", 1) != FORMAT:
+            version = config["versions"]["dcgan_keras"]
+            raise ValueError(f"it was written by dcgan_keras {version}, and this is {dcgan_keras.__version__}")
         names = ("preset", "source", "seed", "data_dir")
         rest = {name: config[name] for name in names}
-        return Run(folder, presets.Preset(**config["settings"]), **rest, score_every=config.get("score_every", 0))
+        rest |= {name: config[name] for name in ("score_every", "precision") if name in config}
+        return Run(folder, presets.Preset(**config["settings"]), **rest)
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is not a config this version understands: {error!r}.") from error
 
@@ -111,39 +122,46 @@ def free_folder(parent: str | Path, name: str) -> Path:
     return Path(parent) / f"{name}-{number}"
 
 
-def build(settings: presets.Preset, seed: int = 0) -> DCGAN:
-    """Builds and compiles the model of a run, with new weights.
+def build(settings: presets.Preset, seed: int = 0, precision: str = "float32") -> DCGAN:
+    """Builds and compiles the model of a run, with new weights. Under a strategy: in its `scope()`.
 
     Args:
         settings: the hyperparameters.
         seed: of initial weights and latent vectors.
+        precision: what layers compute in, a name in `devices.PRECISIONS`.
 
     Raises:
         ValueError: if a hyperparameter is outside its range.
     """
     size = {"image_size": settings.image_size, "channels": settings.channels}
     rest = {"kernel_size": settings.kernel_size, "seed": seed}
-    gan = DCGAN(
-        models.build_generator(**size, filters=settings.g_filters, latent_dim=settings.latent_dim, **rest),
-        models.build_discriminator(**size, filters=settings.d_filters, **rest),
-        loss=settings.loss,
-        ema_decay=settings.ema_decay,
-        r1_gamma=settings.r1_gamma,
-        seed=seed,
-    )
-    gan.compile(
-        keras.optimizers.Adam(settings.g_learning_rate, beta_1=settings.beta_1),
-        keras.optimizers.Adam(settings.d_learning_rate, beta_1=settings.beta_1),
-    )
+    with devices.precision(precision):
+        gan = DCGAN(
+            models.build_generator(**size, filters=settings.g_filters, latent_dim=settings.latent_dim, **rest),
+            models.build_discriminator(**size, filters=settings.d_filters, **rest),
+            loss=settings.loss,
+            ema_decay=settings.ema_decay,
+            r1_gamma=settings.r1_gamma,
+            seed=seed,
+        )
+    optimizers = [
+        keras.optimizers.Adam(rate, beta_1=settings.beta_1)
+        for rate in (settings.g_learning_rate, settings.d_learning_rate)
+    ]
+    if precision == "mixed_float16":
+        optimizers = [keras.optimizers.LossScaleOptimizer(optimizer) for optimizer in optimizers]
+    gan.compile(*optimizers)
     return gan
 
 
-def train(run: Run, images: np.ndarray | None = None) -> DCGAN:
+def train(run: Run, images: np.ndarray | None = None, strategy: tf.distribute.Strategy | None = None) -> DCGAN:
     """Trains a run to its end, from its newest checkpoint where there is one, and writes all its files.
 
     Args:
         run: from `create` or `open_run`.
         images: uint8 of shape (count, height, width, channels). None loads them from the run's source.
+        strategy: from `devices.make_strategy`. None uses one device. Of several hosts, the first writes the files, and
+            all read them: the run folder is one that they share.
 
     Returns:
         The trained model.
@@ -153,34 +171,43 @@ def train(run: Run, images: np.ndarray | None = None) -> DCGAN:
         ValueError: if the images or a hyperparameter do not fit, or no checkpoint of the run can be read.
     """
     settings = run.settings
+    strategy = strategy or tf.distribute.get_strategy()
+    chief = devices.is_chief(strategy)
     if images is None:
         images = load_images(run)
-    gan = build(settings, run.seed)
+    with strategy.scope():
+        gan = build(settings, run.seed, run.precision)
+    if chief:
+        files.remove_unfinished(run.folder)
     done = restore(run, gan)
     images, held_out = hold_out(run, images)
     dataset = data.make_dataset(images, batch_size=settings.batch_size, seed=run.seed, epochs=None, first_epoch=done)
     steps = len(images) // settings.batch_size
-    if int(gan.step) != done * steps:
+    if gan.steps_taken != done * steps:
         raise ValueError(
-            f"{run.source} has changed since the run began: {done} epochs were {int(gan.step)} steps, "
+            f"{run.source} has changed since the run began: {done} epochs were {gan.steps_taken} steps, "
             f"with {len(images)} images they would be {done * steps}. Start a new run."
         )
-    if done < settings.epochs:
-        keep_best = []
+    watch = []
+    if chief:
         if run.score_every:
             scorer = scores.kid_scorer(extractors.load(extractor_for(settings)), held_out)
-            keep_best = [callbacks.KeepBest(run.folder, scorer, run.score_every)]
-        gan.fit(
-            dataset,
-            initial_epoch=done,
-            epochs=settings.epochs,
-            steps_per_epoch=steps,
-            # The checkpoint is the last of the run's own: it says that all others have done their part of an epoch.
-            callbacks=[*keep_best, *run_callbacks(run, gan, steps), callbacks.Progress(done, settings.epochs, steps)],
-            verbose=0,
-            shuffle=False,
-        )
-    finish(run, gan)
+            watch.append(callbacks.KeepBest(run.folder, scorer, run.score_every))
+        # The checkpoint is the last of these: it says that all others have done their part of an epoch.
+        watch += [*run_callbacks(run, gan, steps), callbacks.Progress(done, settings.epochs, steps)]
+    if done < settings.epochs:
+        with devices.lost_hosts(strategy):
+            gan.fit(
+                devices.distribute(dataset, strategy, settings.batch_size),
+                initial_epoch=done,
+                epochs=settings.epochs,
+                steps_per_epoch=steps,
+                callbacks=watch,
+                verbose=0,
+                shuffle=False,
+            )
+    if chief:
+        finish(run, gan)
     return gan
 
 
@@ -233,7 +260,6 @@ def restore(run: Run, gan: DCGAN) -> int:
     Raises:
         ValueError: if there are checkpoints and none can be read.
     """
-    files.remove_unfinished(run.folder)
     problems = []
     for path in reversed(callbacks.checkpoints(run.checkpoints)):
         try:
@@ -394,11 +420,13 @@ def film_latents(latent_dim: int, count: int = GRID[0] * GRID[1], seed: int = FI
 
 def _write_config(run: Run) -> None:
     config = {
+        "format": FORMAT,
         "preset": run.preset,
         "source": run.source,
         "seed": run.seed,
         "data_dir": run.data_dir,
         "score_every": run.score_every,
+        "precision": run.precision,
         "settings": dataclasses.asdict(run.settings),
         "versions": {
             "dcgan_keras": dcgan_keras.__version__,

@@ -1,6 +1,9 @@
-"""What several test files share: a tiny recipe, tiny images, a run folder, the command line as a subprocess."""
+"""What several test files share: a tiny recipe, tiny images, a run folder, the command line."""
 
+import contextlib
 import dataclasses
+import io
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from dcgan_keras import presets, runs
+from dcgan_keras.__main__ import app
 
 ROOT = Path(__file__).parents[1]
 TINY = dataclasses.replace(
@@ -35,6 +39,18 @@ def dcgan(*arguments, cwd=None, timeout=300) -> subprocess.CompletedProcess:
     """Runs `python -m dcgan_keras` with these arguments."""
     command = [sys.executable, "-m", "dcgan_keras", *map(str, arguments)]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=timeout)
+
+
+def dcgan_here(*arguments, cwd) -> subprocess.CompletedProcess:
+    """The same without a process of its own, which takes seconds to start: for what ends before TensorFlow computes."""
+    out, err, before = io.StringIO(), io.StringIO(), os.getcwd()
+    os.chdir(cwd)
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as end:
+            app(list(map(str, arguments)))
+    finally:
+        os.chdir(before)
+    return subprocess.CompletedProcess(arguments, end.value.code, out.getvalue(), err.getvalue())
 
 
 def all_weights(gan) -> np.ndarray:

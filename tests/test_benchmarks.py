@@ -90,3 +90,28 @@ def test_first_time_at_a_level(benchmarks):
     curve = [(10, 50.0), (20, 30.0), (30, 35.0), (40, 20.0)]
     assert time_to_quality.seconds_until(curve, 30) == 20
     assert time_to_quality.seconds_until(curve, 10) is None
+
+
+def test_the_fault_campaign_survives_its_kills():
+    command = [sys.executable, ROOT / "benchmarks" / "faults.py", "--kills", "2", "--seed", "1"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert result.stdout.strip().split("\n")[-1] == "survived 2 of 2", result.stdout + result.stderr
+
+
+def test_the_score_table_scores_what_is_there(tmp_path, monkeypatch, capsys, benchmarks):
+    score_table = importlib.import_module("score_table")
+
+    def offline(source, **options):
+        if source.startswith("tfds:"):
+            raise ConnectionError
+        return original(source, **options)
+
+    original = score_table.data.load_images
+    monkeypatch.setattr(score_table.data, "load_images", offline)
+    path = tmp_path / "scores.json"
+    arguments = ["score_table.py", "--count", "200", "--keep", str(tmp_path), "--json", str(path)]
+    monkeypatch.setattr(sys, "argv", arguments)
+    score_table.main()
+    subjects = list(dict.fromkeys(record["subject"] for record in json.loads(path.read_text())))
+    assert subjects == ["real training images", "fashion_generator", "real, blurred 2x2", "real, blurred 3x3"]
+    assert "200 images against bundled, split test" in capsys.readouterr().out

@@ -145,6 +145,39 @@ def test_progress_shows_losses_and_time_left_on_a_terminal(images, capsys, monke
     assert "20/20" in out and "g_loss" in out
 
 
+def test_a_single_changed_bit_of_a_checkpoint_is_found(tmp_path, images):
+    gan = runs.build(TINY)
+    fit(gan, images, callbacks.Checkpoint(tmp_path))
+    path = callbacks.checkpoints(tmp_path)[-1]
+    with h5py.File(path) as file:
+        names = []
+        file.visititems(lambda name, item: names.append(name) if getattr(item, "size", 0) > 100 else None)
+        offset = file[names[0]].id.get_offset()
+    content = bytearray(path.read_bytes())
+    content[offset + 40] ^= 1  # the lowest bit of a weight: a number like any other
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="content has changed since it was written"):
+        callbacks.load_checkpoint(runs.build(TINY), path)
+
+
+def test_broken_weights_are_never_a_checkpoint(tmp_path, images):
+    """The loss of the last step of an epoch is finite, its update is not."""
+
+    class Break(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 1:
+                self.model.generator.trainable_variables[0].assign(
+                    self.model.generator.trainable_variables[0] * float("nan")
+                )
+
+    gan = runs.build(TINY)
+    with pytest.raises(
+        FloatingPointError, match="not a number after epoch 2. The last good checkpoint is .*epoch-0001"
+    ):
+        fit(gan, images, Break(), callbacks.Checkpoint(tmp_path), epochs=3)
+    assert callbacks.load_checkpoint(runs.build(TINY), callbacks.checkpoints(tmp_path)[-1]) == 1
+
+
 def test_the_best_generator_is_kept_and_every_score_written(tmp_path, images):
     gan = runs.build(TINY)
     given = iter([3.0, 1.0, 2.0, 5.0])

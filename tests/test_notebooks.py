@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from conftest import ROOT
-from dcgan_keras import models
+from dcgan_keras import metrics, models
 from keras import layers
 from nbclient import NotebookClient
 
@@ -192,6 +192,20 @@ def same_step(source):
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
+def same_score(source, name, by_module):
+    """Runs the notebook's cell on made-up features, and compares its function with the module's on others."""
+    rng = np.random.default_rng(3)
+    scope = {"np": np, "metrics": metrics, "SEED": 0}
+    scope["real_features"], scope["fake_features"] = rng.normal(0, 1, (1100, 6)), rng.normal(0.3, 1.2, (1100, 6))
+    exec(source, scope)
+    first, second = rng.normal(0, 1, (90, 5)), rng.normal(0.5, 2, (90, 5))
+    if name == "inception_score":
+        rows = np.exp(3 * first)
+        assert scope[name](rows / rows.sum(axis=1, keepdims=True)) == pytest.approx(by_module(rows), rel=1e-9)
+    else:
+        assert scope[name](first, second) == pytest.approx(by_module(first, second), rel=1e-9)
+
+
 # Twins that simplify on purpose are compared by what they do. All others must have the module's code.
 BY_BEHAVIOUR = {
     "models.build_generator": lambda source: same_networks(
@@ -201,6 +215,15 @@ BY_BEHAVIOUR = {
         source, "build_discriminator", tf.random.stateless_uniform((64, 28, 28, 1), (0, 0), -1, 1)
     ),
     "gan.DCGAN.train_step": same_step,
+    "metrics.inception_score": lambda source: same_score(
+        source,
+        "inception_score",
+        lambda rows: metrics.inception_score(rows / rows.sum(axis=1, keepdims=True), splits=1).mean,
+    ),
+    "metrics.fid": lambda source: same_score(source, "fid", metrics.fid),
+    "metrics.kid": lambda source: same_score(
+        source, "kid", lambda a, b: metrics.kid(a, b, subsets=2, subset_size=len(a)).mean
+    ),
 }
 TWINS = [
     pytest.param(tag.removeprefix("twin:"), source(cell), id=f"{path.stem}-{tag}")

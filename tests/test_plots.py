@@ -111,3 +111,5 @@ def test_curves_are_written_whole(tmp_path):
     curves = {"ours": [([1, 10], [50, 5]), ([1, 10], [60, 6])], "theirs": [([1, 10], [90, 40])]}
     plots.save_curves(tmp_path / "a.png", curves, x="seconds", y="score")
     assert imageio.imread(tmp_path / "a.png").shape == (600, 960, 4)
+    with pytest.raises(ValueError, match="At most 6 kinds"):
+        plots.save_curves(tmp_path / "b.png", {n: [([1], [1])] for n in range(7)}, x="seconds", y="score")

@@ -213,3 +213,38 @@ def test_the_extractor_follows_the_images():
     assert runs.extractor_for(TINY) == "fashion"
     assert runs.extractor_for(dataclasses.replace(TINY, channels=3)) == "inception"
     assert runs.extractor_for(dataclasses.replace(TINY, image_size=32)) == "inception"
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 400 kB, where this process may mount one."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", disk], capture_output=True).returncode:
+        pytest.skip("needs the right to mount a disk")
+    yield disk
+    subprocess.run(["umount", "-l", disk], check=True)
+
+
+def test_a_full_disk_stops_a_run_in_one_sentence_and_spares_the_last_checkpoint(small_disk, images):
+    run = runs.create(runs.Run(small_disk / "run", LONG))
+    with pytest.raises(OSError, match="Cannot write .*: the disk is full. Its last version"):
+        runs.train(run, images)
+    last = callbacks.checkpoints(run.checkpoints)[-1]
+    assert callbacks.load_checkpoint(runs.build(LONG), last) >= 0
+    assert not list(run.folder.rglob(".unfinished-*"))
+
+
+def test_a_read_only_folder_is_refused_in_one_sentence(small_disk, images):
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    with pytest.raises(OSError, match="Cannot write .*config.json: .* may not be written to"):
+        runs.create(runs.Run(small_disk / "run", TINY))
+
+
+def test_a_run_of_another_version_is_refused(tmp_path):
+    run = runs.create(runs.Run(tmp_path / "run", TINY))
+    path = run.folder / "config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps({**config, "format": 2, "versions": {"dcgan_keras": "9.0"}}))
+    with pytest.raises(ValueError, match="written by dcgan_keras 9.0, and this is"):
+        runs.open_run(run.folder)

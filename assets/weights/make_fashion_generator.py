@@ -1,0 +1,65 @@
+"""Takes the best generator, the scores and the film of a finished run into `assets/`.
+
+    dcgan train --source tfds:fashion_mnist --g-filters 32 --d-filters 32 --g-learning-rate 4e-4 \\
+        --d-learning-rate 4e-4 --ema-decay 0.999 --epochs 60 --score-every 2 --run runs/fashion
+    python assets/weights/make_fashion_generator.py runs/fashion
+
+Writes `fashion_generator.keras`, its weights stored as float16 (Keras turns them back to float32 when it loads them),
+`fashion_generator_scores.csv` and `../fashion.gif`. Prints what the rounding does to the score.
+"""
+
+import io
+import shutil
+import sys
+import zipfile
+from pathlib import Path
+
+import h5py
+import numpy as np
+from dcgan_keras import data, extractors, files, runs, scores
+
+FOLDER = Path(__file__).parent
+
+
+def halved(content: bytes) -> bytes:
+    """Rewrites a Keras weights file with every float32 array as float16, compressed."""
+    out = io.BytesIO()
+    with h5py.File(io.BytesIO(content)) as source, h5py.File(out, "w", track_order=False) as target:
+
+        def copy(name, item):
+            if isinstance(item, h5py.Group):
+                made = target.require_group(name)
+            else:
+                values = item[()]
+                kind = np.float16 if values.dtype == np.float32 else values.dtype
+                options = {"compression": "gzip"} if values.ndim else {}
+                made = target.create_dataset(name, data=values.astype(kind), **options)
+            for key, value in item.attrs.items():
+                made.attrs[key] = value
+
+        source.visititems(copy)
+        for key, value in source.attrs.items():
+            target.attrs[key] = value
+    return out.getvalue()
+
+
+def main(folder: Path) -> None:
+    best, out = folder / "best.keras", FOLDER / "fashion_generator.keras"
+    with files.atomic(out) as unfinished, zipfile.ZipFile(best) as source, zipfile.ZipFile(unfinished, "w") as target:
+        for info in source.infolist():
+            content = source.read(info)
+            target.writestr(info, halved(content) if info.filename.endswith(".h5") else content)
+    shutil.copy(folder / "scores.csv", FOLDER / "fashion_generator_scores.csv")
+    shutil.copy(folder / "training.gif", FOLDER.parent / "fashion.gif")
+
+    test, training = data.load_images("bundled", split="test"), data.load_images("bundled")
+    judge = scores.Judge(extractors.load("fashion"), test, training, reference_name="bundled, split test")
+    columns = [judge.scores(scores.draw(runs.load_generator(path), judge.count), path.name) for path in (best, out)]
+    print(scores.table(columns))
+    print(f"{out.name}: {out.stat().st_size:,} bytes")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        raise SystemExit(__doc__)
+    main(Path(sys.argv[1]))

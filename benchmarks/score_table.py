@@ -1,0 +1,57 @@
+"""Scores of the course's generators, of others' code and of damaged real images, in one table.
+
+    python benchmarks/time_to_quality.py --contestants laptop dense --seconds 300
+    python benchmarks/time_to_quality.py --contestants document tutorial --seconds 3600 --seeds 0
+    python benchmarks/score_table.py [--data-dir DIR] [--keep FOLDER] [--count 10000] [--json FILE]
+
+The first two commands leave their generators in FOLDER (runs/time_to_quality); this one scores those that are there,
+the generator in `assets/weights/`, real training images and blurred ones, against the 10,000 official test images of
+Fashion-MNIST (from TensorFlow Datasets in DIR, or downloaded; without either, the bundled 5,000). It also says how long
+scoring takes.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import dcgan_keras  # noqa: F401  (first: it keeps TensorFlow's start-up lines away)
+import keras
+from dcgan_keras import data, extractors, plots, runs, scores
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data-dir")
+    parser.add_argument("--keep", type=Path, default=Path("runs") / "time_to_quality")
+    parser.add_argument("--count", type=int, default=10_000)
+    parser.add_argument("--json", type=Path, default=Path(__file__).parent / "results" / "scores.json")
+    arguments = parser.parse_args()
+
+    try:
+        source, where = "tfds:fashion_mnist", {"data_dir": arguments.data_dir}
+        training, test = (data.load_images(source, split=split, **where) for split in ("train", "test"))
+    except ConnectionError:
+        source, training, test = "bundled", *(data.load_images("bundled", split=split) for split in ("train", "test"))
+    name = f"{source}, split test"
+    judge = scores.Judge(extractors.load("fashion"), test, training, reference_name=name, count=arguments.count)
+    columns = [judge.floor()]
+
+    committed = data.assets_folder() / "weights" / "fashion_generator.keras"
+    for path in [committed, *sorted(arguments.keep.glob("*.keras"))]:
+        generator = runs.load_generator(path)
+        start = time.perf_counter()
+        columns.append(judge.scores(scores.draw(generator, judge.count), path.stem))
+        print(f"{path.stem}: drawn and scored in {time.perf_counter() - start:.0f} s", flush=True)
+    for width in (2, 3):
+        some = training[: judge.count].astype("float32") / 127.5 - 1
+        blurred = keras.ops.average_pool(some, width, strides=1, padding="same")
+        columns.append(judge.scores(plots.to_uint8(blurred), f"real, blurred {width}x{width}"))
+
+    scores.write(arguments.json, columns)
+    print(f"{judge.count:,} images against {name}, extractor fashion {judge.extractor.sha256[:12]}, seed 0")
+    for start in range(0, len(columns), 5):
+        print(scores.table(columns[start : start + 5]), "\n")
+
+
+if __name__ == "__main__":
+    main()

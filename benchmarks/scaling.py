@@ -32,9 +32,10 @@ def work(preset: str, batch: int, seconds: float) -> None:
     import keras  # isort: skip  (after the module, which keeps TensorFlow's start-up lines away)
 
     strategy = devices.make_strategy("hosts" if "TF_CONFIG" in os.environ else "one")
-    images = data.load_images("bundled")
+    settings = presets.get(preset)
+    images = data.load_images("bundled", image_size=settings.image_size, channels=settings.channels)
     with strategy.scope():
-        gan = runs.build(presets.get(preset))
+        gan = runs.build(settings)
     together = batch * strategy.num_replicas_in_sync
     batches = devices.distribute(data.make_dataset(images, batch_size=together, epochs=None), strategy, together)
     ends = []

@@ -114,17 +114,16 @@ class DCGAN(keras.Model):
         g_variables = self.generator.trainable_variables
         d_variables = self.discriminator.trainable_variables
 
-        with tf.GradientTape() as g_tape, tf.GradientTape() as d_tape:
+        with tf.GradientTape() as g_tape:
             fake_images = self.generator(latents, training=True)
-            real_logits, penalty = self._real_logits_and_penalty(real_images)
-            fake_logits = self.discriminator(fake_images, training=True)
-            d_loss = self.losses_pair.discriminator(real_logits, fake_logits)
+            # This tape begins after the generator: it would go backwards through it for nothing.
+            with tf.GradientTape() as d_tape:
+                real_logits, penalty = self._real_logits_and_penalty(real_images)
+                fake_logits = self.discriminator(fake_images, training=True)
+                d_loss = self.losses_pair.discriminator(real_logits, fake_logits)
+                d_objective = self._objective(d_loss + self.r1_gamma * penalty, self.d_optimizer, replica)
             g_loss = self.losses_pair.generator(fake_logits)
-            # Keras's optimizers add up the gradients of all replicas: divided, that is the gradient of the whole batch.
-            # A loss scale, where an optimizer has one, keeps small gradients above float16's smallest number.
-            d_objective = (d_loss + self.r1_gamma * penalty) / replica.num_replicas_in_sync
-            d_objective = self.d_optimizer.scale_loss(d_objective)
-            g_objective = self.g_optimizer.scale_loss(g_loss / replica.num_replicas_in_sync)
+            g_objective = self._objective(g_loss, self.g_optimizer, replica)
 
         d_gradients = d_tape.gradient(d_objective, _tensors(d_variables))
         g_gradients = g_tape.gradient(g_objective, _tensors(g_variables))
@@ -137,7 +136,7 @@ class DCGAN(keras.Model):
         d_fake = tf.reduce_mean(tf.sigmoid(fake_logits))
         values = [g_loss, d_loss, d_real, d_fake]
         if replica.num_replicas_in_sync > 1:
-            values = replica.all_reduce(tf.distribute.ReduceOp.MEAN, values)
+            values = tf.unstack(replica.all_reduce(tf.distribute.ReduceOp.MEAN, tf.stack(values)))  # one message
         for mean, value in zip(self.means, values):
             mean.update_state(value)
         logs = {mean.name: mean.result() for mean in self.means}
@@ -183,6 +182,13 @@ class DCGAN(keras.Model):
             return latents
         first = count * tf.cast(replica.replica_id_in_sync_group, tf.int32)
         return latents[first : first + count]
+
+    def _objective(self, loss, optimizer, replica):
+        """Divides a replica's loss, because Keras's optimizers add up the gradients of all replicas, and scales it.
+
+        A loss scale, where an optimizer has one, keeps small gradients above float16's smallest number.
+        """
+        return optimizer.scale_loss(loss / replica.num_replicas_in_sync)
 
     def _real_logits_and_penalty(self, real_images):
         """Scores real images, and their R1 penalty where it is asked for: it costs a second backward pass."""

@@ -26,7 +26,7 @@ from dcgan_keras import callbacks, data, devices, presets, runs
 strategy = devices.make_strategy(sys.argv[1], int(sys.argv[3]) or None)
 images = data.load_images("bundled")[:96]
 with strategy.scope():
-    gan = runs.build(presets.get("laptop", g_filters=4, d_filters=4))
+    gan = runs.build(presets.get("laptop", g_filters=4, d_filters=4, r1_gamma=float(sys.argv[4])))
     gan.compile(keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1))
 batches = devices.distribute(data.make_dataset(images, batch_size=32, epochs=None), strategy, 32)
 logs = gan.fit(batches, steps_per_epoch=3, verbose=0, shuffle=False).history
@@ -72,11 +72,13 @@ def together(commands, timeout=240):
 
 @pytest.fixture(scope="module")
 def steps(tmp_path_factory):
-    """The same three steps on one device, on two replicas, and on two hosts."""
+    """The same three steps on one device, on two replicas, and on two hosts. On replicas with the R1 penalty too."""
     folder = tmp_path_factory.mktemp("steps")
     for name, replicas in (("one", 0), ("mirrored", 2)):
-        subprocess.run([sys.executable, "-c", STEPS, name, folder / f"{name}.npz", str(replicas)], check=True)
-    codes, outputs = together([["-c", STEPS, "hosts", folder / f"host{n}.npz", 0] for n in range(2)])
+        for ending, gamma in (("", 0), ("-r1", 5)):
+            arguments = [name, folder / f"{name}{ending}.npz", str(replicas), str(gamma)]
+            subprocess.run([sys.executable, "-c", STEPS, *arguments], check=True)
+    codes, outputs = together([["-c", STEPS, "hosts", folder / f"host{n}.npz", 0, 0] for n in range(2)])
     assert codes == [0, 0], outputs
     return {path.stem: dict(np.load(path, allow_pickle=False)) for path in folder.glob("*.npz")}
 
@@ -89,6 +91,12 @@ def test_replicas_and_hosts_train_to_the_weights_of_one_device(steps):
         np.testing.assert_allclose(steps[name]["logs"], steps["one"]["logs"], rtol=1e-5)
         assert steps[name]["step"] == 3
     np.testing.assert_array_equal(steps["host0"]["weights"], steps["host1"]["weights"])
+
+
+def test_the_r1_penalty_on_replicas_too(steps):
+    """It needs the second derivative of BatchNorm over all replicas."""
+    np.testing.assert_allclose(steps["mirrored-r1"]["weights"], steps["one-r1"]["weights"], rtol=1e-4, atol=1e-5)
+    assert np.abs(steps["one-r1"]["weights"] - steps["one"]["weights"]).max() > 0.01
 
 
 def test_each_image_is_seen_once_an_epoch(steps):

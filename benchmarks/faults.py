@@ -78,9 +78,7 @@ def main() -> None:
         done, problems = campaign(killed, arguments.kills, deadline, random.Random(arguments.seed))
         # Once more, until it has gone an epoch beyond what the last kill left.
         left = callbacks.checkpoints(killed / "checkpoints")[-1:]
-        process = start(
-            killed, *(["--resume"] if (killed / "config.json").is_file() else ["--epochs", "100000", *TINY])
-        )
+        process = start(killed, *how(killed))
         while callbacks.checkpoints(killed / "checkpoints")[-1:] in ([], left) and process.poll() is None:
             time.sleep(0.1)
         process.kill()

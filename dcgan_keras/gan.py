@@ -72,7 +72,7 @@ class DCGAN(keras.Model):
             g_optimizer: updates the generator's variables alone.
             d_optimizer: updates the discriminator's variables alone. Must be another object.
             **kwargs: passed to `keras.Model.compile`. `jit_compile` is False unless given: on a CPU, XLA does not
-                use oneDNN's convolutions, and the step is several times slower with it.
+                use oneDNN's convolutions, and the step took 1.3 to 1.5 times as long with it.
 
         Raises:
             ValueError: if both arguments are one and the same optimizer.

@@ -102,6 +102,77 @@ class BatchNormalization(layers.BatchNormalization):
         return outputs, mean, variance * n / (n - 1.0)
 
 
+@keras.saving.register_keras_serializable("dcgan_keras")
+class Conv2DTranspose(layers.Conv2DTranspose):
+    """Keras's Conv2DTranspose, several times faster where it draws an image: kernel 4, stride 2, 3 channels or fewer.
+
+    Same mathematics and weights as the parent, which does everything else. The kernels of TensorFlow's library for
+    processors are made for many channels and reach a few percent of their speed with one.
+    """
+
+    def call(self, inputs):
+        if not _is_halving(self) or self.filters > 3:
+            return super().call(inputs)
+        outputs = _to_image(inputs, tf.convert_to_tensor(self.kernel))
+        return self.activation(tf.nn.bias_add(outputs, self.bias) if self.use_bias else outputs)
+
+
+@keras.saving.register_keras_serializable("dcgan_keras")
+class Conv2D(layers.Conv2D):
+    """Keras's Conv2D, whose gradient to an image is several times faster: kernel 4, stride 2, 3 channels or fewer.
+
+    Same mathematics and weights as the parent, which does everything else.
+    """
+
+    def call(self, inputs):
+        _, height, width, channels = inputs.shape
+        if not _is_halving(self) or channels > 3 or not height or not width or height % 2 or width % 2:
+            return super().call(inputs)
+        outputs = _from_image(inputs, tf.convert_to_tensor(self.kernel))
+        return self.activation(tf.nn.bias_add(outputs, self.bias) if self.use_bias else outputs)
+
+
+def _is_halving(layer) -> bool:
+    return (layer.kernel_size, layer.strides, layer.padding) == ((4, 4), (2, 2), "same")
+
+
+@tf.custom_gradient
+def _to_image(maps, kernel):
+    """A transposed convolution of kernel 4 and stride 2, as a convolution of kernel 2 and stride 1.
+
+    It draws overlapping 4x4 squares, 2 pixels apart. In blocks of 2x2 pixels these are squares of 2x2 blocks, 1 block
+    apart, and the pixels of a block are channels. The outermost pixels, beyond the image, are cut off.
+    """
+    channels, depth = kernel.shape[2:]
+    blocks = tf.reshape(kernel, (2, 2, 2, 2, channels, depth))  # block row, row in the block, the same for columns
+    blocks = tf.transpose(blocks[::-1, :, ::-1], (0, 2, 5, 1, 3, 4))
+    blocks = tf.reshape(blocks, (2, 2, depth, 4 * channels))
+    drawn = tf.nn.conv2d(maps, blocks, 1, [[0, 0], [1, 1], [1, 1], [0, 0]])
+
+    # Written out: TensorFlow would go backwards through the blocks, which is slow again.
+    def gradients(upstream):
+        return _from_image(upstream, kernel), _to_kernel(upstream, kernel, maps)
+
+    return tf.nn.depth_to_space(drawn, 2)[:, 1:-1, 1:-1], gradients
+
+
+@tf.custom_gradient
+def _from_image(images, kernel):
+    """A convolution of kernel 4 and stride 2. It and `_to_image` are each other's gradient (notebook 03)."""
+
+    def gradients(upstream):
+        return _to_image(upstream, kernel), _to_kernel(images, kernel, upstream)
+
+    return tf.nn.conv2d(images, kernel, 2, "SAME"), gradients
+
+
+def _to_kernel(images, kernel, maps):
+    """The gradient of both to their kernel."""
+    return tf.raw_ops.Conv2DBackpropFilter(
+        input=images, filter_sizes=kernel.shape, out_backprop=maps, strides=[1, 2, 2, 1], padding="SAME"
+    )
+
+
 def build_generator(
     image_size: int = 28,
     channels: int = 1,
@@ -213,16 +284,14 @@ class _NormalWeights:
 
 def _up(name, filters, kernel_size, normal, use_bias=False):
     """Doubles height and width. BatchNorm follows where there is no bias: its shift would cancel one."""
-    return layers.Conv2DTranspose(
+    return Conv2DTranspose(
         filters, kernel_size, 2, padding="same", use_bias=use_bias, kernel_initializer=normal(), name=name
     )
 
 
 def _down(name, filters, kernel_size, normal, use_bias=False):
     """Halves height and width."""
-    return layers.Conv2D(
-        filters, kernel_size, 2, padding="same", use_bias=use_bias, kernel_initializer=normal(), name=name
-    )
+    return Conv2D(filters, kernel_size, 2, padding="same", use_bias=use_bias, kernel_initializer=normal(), name=name)
 
 
 def _float32(activation, name):

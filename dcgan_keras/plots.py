@@ -12,6 +12,7 @@ import imageio.v3 as imageio
 import matplotlib.pyplot as plt
 import numpy as np
 from dcgan_keras import files
+from matplotlib import ticker
 from PIL import Image, ImageDraw, ImageFont
 
 # Blue and vermilion, told apart with any colour vision (Okabe and Ito), and by marker where they are lines.
@@ -202,6 +203,10 @@ def save_curves(path: str | Path, curves: Mapping[str, Sequence], *, x: str, y: 
             for n, (xs, ys) in enumerate(lines):
                 axes.plot(xs, ys, color=color, marker=marker, markersize=4, alpha=0.8, label=None if n else label)
         axes.set(xscale="log", yscale="log", xlabel=x, ylabel=y)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+            axis.set_major_formatter(ticker.StrMethodFormatter("{x:g}"))  # 20, not 2 x 10^1
+            axis.set_minor_formatter(ticker.NullFormatter())
         axes.legend(frameon=False)
     with files.atomic(path) as unfinished:
         figure.savefig(unfinished, dpi=120)

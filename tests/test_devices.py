@@ -12,6 +12,7 @@ import sys
 import time
 
 import h5py
+import imageio.v3 as imageio
 import keras
 import numpy as np
 import pytest
@@ -164,11 +165,24 @@ def test_a_killed_host_ends_the_other_and_a_restart_ends_like_an_undisturbed_run
     assert (killed / "samples.png").read_bytes() == (calm / "samples.png").read_bytes()
 
 
-def test_the_command_line_trains_on_two_replicas(tmp_path):
-    result = dcgan("train", "--strategy", "mirrored", "--replicas", 2, "--epochs", 1, *TINY_OPTIONS, cwd=tmp_path)
-    assert result.returncode == 0, result.stderr
+def test_the_command_line_draws_the_same_pictures_on_one_device_two_replicas_and_two_hosts(tmp_path):
+    options = [*TINY_OPTIONS, "--epochs", "1"]
+    for name, more in (("one", []), ("mirrored", ["--strategy", "mirrored", "--replicas", 2])):
+        result = dcgan("train", "--run", tmp_path / name, *more, *options)
+        assert result.returncode == 0, result.stderr
     assert "Device: 2 replicas in step, CPU devices, 1 host." in result.stdout
-    assert (tmp_path / "runs" / "laptop-1" / "training.gif").stat().st_size > 0
+    codes, outputs = together([hosts_command(tmp_path / "hosts", *options)] * 2)
+    assert codes == [0, 0], outputs
+
+    def pictures(name):
+        return imageio.imread(tmp_path / name / "samples.png").astype(int)
+
+    losses = {name: callbacks.read_history(tmp_path / name / "history.csv") for name in ("one", "mirrored", "hosts")}
+    for name in ("mirrored", "hosts"):
+        assert np.abs(pictures(name) - pictures("one")).max() <= 1  # grey levels of 255
+        for column, values in losses["one"].items():
+            np.testing.assert_allclose(losses[name][column], values, rtol=1e-4)
+        assert (tmp_path / name / "training.gif").stat().st_size > 0
 
 
 @pytest.mark.parametrize(

@@ -131,3 +131,44 @@ def test_unbuildable_sizes_are_refused_with_the_list_of_those_that_work(size):
 def test_bad_widths_are_named(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         build_generator(28, **wrong)
+
+
+def derivatives(layer, inputs, upstream):
+    """Outputs, first derivatives to inputs and weights, and a second one, as R1 takes: of a slope to the kernel."""
+    with tf.GradientTape() as outer:
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(inputs)
+            outputs = layer(inputs)
+            total = tf.reduce_sum(tf.sin(outputs) * upstream)
+        slope = tape.gradient(total, inputs)
+        length = tf.reduce_sum(slope**2)
+    first = tape.gradient(total, [variable.value for variable in layer.trainable_variables])
+    return [outputs, slope, *first, outer.gradient(length, layer.kernel.value)]
+
+
+@pytest.mark.parametrize("channels", [1, 3, 5])
+@pytest.mark.parametrize("way", ["to the image", "from the image"])
+def test_convolutions_at_the_image_are_kerass(channels, way):
+    if way == "to the image":
+        kind, filters, inputs, outputs = "Conv2DTranspose", channels, (2, 6, 8, 7), (2, 12, 16, channels)
+    else:
+        kind, filters, inputs, outputs = "Conv2D", 7, (2, 12, 16, channels), (2, 6, 8, 7)
+    inputs, upstream = (tf.random.stateless_normal(shape, (1, n)) for n, shape in enumerate((inputs, outputs)))
+    ours, kerass = (getattr(module, kind)(filters, 4, 2, padding="same") for module in (models, keras.layers))
+    for layer in (ours, kerass):
+        layer.build(inputs.shape)
+    kerass.set_weights([np.random.default_rng(2).normal(size=weight.shape) for weight in kerass.get_weights()])
+    ours.set_weights(kerass.get_weights())
+    for mine, theirs in zip(derivatives(ours, inputs, upstream), derivatives(kerass, inputs, upstream), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-4 * np.abs(theirs).max())
+
+
+@pytest.mark.parametrize(("size", "kernel", "stride"), [(7, 4, 2), (8, 5, 2), (8, 4, 1)])
+def test_what_the_image_convolutions_are_not_made_for_is_left_to_keras(size, kernel, stride):
+    images = tf.random.stateless_normal((2, size, size, 1), (0, 0))
+    for kind in ("Conv2D", "Conv2DTranspose"):
+        ours, kerass = (getattr(m, kind)(1, kernel, stride, padding="same") for m in (models, keras.layers))
+        ours.build(images.shape)
+        kerass.build(images.shape)
+        ours.set_weights(kerass.get_weights())
+        np.testing.assert_allclose(ours(images), kerass(images), atol=1e-6)

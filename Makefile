@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+NOTEBOOKS ?= notebooks/*.ipynb
 
 .PHONY: quickstart test lint unit nbval notebooks format clean
 
@@ -20,9 +21,9 @@ unit: .venv/ready  ## Test the module and the command line
 nbval: .venv/ready  ## Re-execute every notebook in fast mode and compare its outputs
 	DCGAN_FAST=1 $(BIN)/python -m pytest -q --nbval --nbval-current-env --durations=0 notebooks
 
-notebooks: .venv/ready  ## Execute every notebook in full and store its outputs
-	$(BIN)/jupyter nbconvert --to notebook --inplace --execute --ExecutePreprocessor.record_timing=False notebooks/*.ipynb
-	$(BIN)/jupyter nbconvert --to notebook --inplace --coalesce-streams notebooks/*.ipynb
+notebooks: .venv/ready  ## Execute every notebook in full and store its outputs, or some: NOTEBOOKS=notebooks/08*.ipynb
+	$(BIN)/jupyter nbconvert --to notebook --inplace --execute --ExecutePreprocessor.record_timing=False $(NOTEBOOKS)
+	$(BIN)/jupyter nbconvert --to notebook --inplace --coalesce-streams $(NOTEBOOKS)
 
 format: .venv/ready  ## Put code and notebooks into the project's format
 	$(BIN)/ruff check --fix .

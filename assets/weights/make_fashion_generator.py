@@ -4,11 +4,13 @@
         --d-learning-rate 4e-4 --ema-decay 0.999 --epochs 60 --score-every 2 --run runs/fashion
     python assets/weights/make_fashion_generator.py runs/fashion
 
-Writes `fashion_generator.keras`, its weights stored as float16 (Keras turns them back to float32 when it loads them),
-`fashion_generator_scores.csv` and `../fashion.gif`. Prints what the rounding does to the score.
+Writes `fashion_generator.keras`, its weights stored as float16 (Keras turns them back to float32 when it loads them)
+and without settings that older versions of Keras refuse, `fashion_generator_scores.csv` and `../fashion.gif`. Prints
+what the rounding does to the score.
 """
 
 import io
+import json
 import shutil
 import sys
 import zipfile
@@ -43,12 +45,24 @@ def halved(content: bytes) -> bytes:
     return out.getvalue()
 
 
+def portable(content: bytes) -> bytes:
+    """Rewrites a Keras configuration without the settings that older versions refuse even where they are not used."""
+
+    def clean(item: dict) -> dict:
+        return {key: value for key, value in item.items() if not key.startswith(("quantization_", "renorm"))}
+
+    return json.dumps(json.loads(content, object_hook=clean)).encode()
+
+
+REWRITE = {"model.weights.h5": halved, "config.json": portable}
+
+
 def main(folder: Path) -> None:
     best, out = folder / "best.keras", FOLDER / "fashion_generator.keras"
     with files.atomic(out) as unfinished, zipfile.ZipFile(best) as source, zipfile.ZipFile(unfinished, "w") as target:
         for info in source.infolist():
             content = source.read(info)
-            target.writestr(info, halved(content) if info.filename.endswith(".h5") else content)
+            target.writestr(info, REWRITE.get(info.filename, bytes)(content))
     shutil.copy(folder / "scores.csv", FOLDER / "fashion_generator_scores.csv")
     shutil.copy(folder / "training.gif", FOLDER.parent / "fashion.gif")
 

@@ -3,9 +3,14 @@
 Not here: where images come from, what the networks look like, and what happens between epochs.
 """
 
+import contextlib
+
 import keras
 import tensorflow as tf
-from dcgan_keras import losses
+from dcgan_keras import losses, models, replicas
+
+METRICS = ("g_loss", "d_loss", "d_real", "d_fake")  # what a step reports, and every log and dashboard shows
+_RANGE = "Real images must be float in [-1, 1], or uint8 from 0 to 255: divide by 127.5 and subtract 1."
 
 
 @keras.saving.register_keras_serializable("dcgan_keras")
@@ -19,12 +24,13 @@ class DCGAN(keras.Model):
     Every random number of a step is a function of (seed, step), so a run can be repeated and resumed exactly.
 
     Args:
-        generator: a built model from (batch, latent_dim) to images in [-1, 1].
-        discriminator: a built model from such images to logits (batch, 1).
-        loss: a name in `losses.LOSSES`.
+        generator: a model from (batch, latent_dim) to images in [-1, 1].
+        discriminator: a model from such images to logits (batch, 1), without a sigmoid at its end.
+        loss: a name in `losses.LOSSES`, or two functions as `losses.get` takes them.
         ema_decay: decay of the moving average per step, in [0, 1). 0 makes it a copy.
         r1_gamma: weight of the R1 penalty on the discriminator (arXiv 1801.04406), 0 or more.
         seed: of the latent vectors.
+        latent_dim: length of a latent vector, for a generator that does not say it itself (a class of its own).
 
     Raises:
         ValueError: if the networks do not fit each other or an argument is outside its range.
@@ -35,56 +41,86 @@ class DCGAN(keras.Model):
         generator: keras.Model,
         discriminator: keras.Model,
         *,
-        loss: str = "non_saturating",
+        loss="non_saturating",
         ema_decay: float = 0.995,
         r1_gamma: float = 0.0,
         seed: int = 0,
+        latent_dim: int | None = None,
     ):
         super().__init__(name="dcgan")
-        if generator.output_shape[1:] != discriminator.input_shape[1:]:
-            raise ValueError(
-                f"The generator draws {generator.output_shape[1:]} but the discriminator reads "
-                f"{discriminator.input_shape[1:]} (height, width, channels): build both for the same images."
-            )
         if not 0 <= ema_decay < 1:
             raise ValueError(f"ema_decay must be in [0, 1), got {ema_decay!r}.")
         if not r1_gamma >= 0:
             raise ValueError(f"r1_gamma must be 0 or more, got {r1_gamma!r}.")
+        self.latent_dim = latent_dim or _latent_dim(generator)
+        self.image_shape = _image_shape(generator, discriminator, self.latent_dim)
         self.generator = generator
         self.discriminator = discriminator
         self.loss_name = loss
-        self.losses_pair = losses.get(loss)
+        self.loss_pair = losses.get(loss)
         self.ema_decay = ema_decay
         self.r1_gamma = r1_gamma
         self.seed = seed
-        self.latent_dim = generator.input_shape[-1]
 
-        self.ema_generator = keras.models.clone_model(generator)
-        self.ema_generator.set_weights(generator.get_weights())
+        self.ema_generator = _copy(generator, self.latent_dim)
         self.step = self.add_weight(shape=(), dtype="int64", initializer="zeros", trainable=False, name="step")
-        self.means = [keras.metrics.Mean(name=name) for name in ("g_loss", "d_loss", "d_real", "d_fake")]
+        self.means = [keras.metrics.Mean(name=name) for name in METRICS]
         self.built = True
 
-    def compile(self, g_optimizer: keras.Optimizer, d_optimizer: keras.Optimizer, **kwargs):
+    def compile(self, g_optimizer, d_optimizer, **kwargs):
         """Sets one optimizer for each network.
 
         Args:
-            g_optimizer: updates the generator's variables alone.
+            g_optimizer: updates the generator's variables alone. A Keras optimizer, or the name of one.
             d_optimizer: updates the discriminator's variables alone. Must be another object.
             **kwargs: passed to `keras.Model.compile`. `jit_compile` is False unless given: on a CPU, XLA does not
                 use oneDNN's convolutions, and the step took 1.3 to 1.5 times as long with it.
 
         Raises:
-            ValueError: if both arguments are one and the same optimizer.
+            ValueError: if both are one and the same optimizer, or `loss`, `metrics` or `optimizer` is given.
         """
-        if g_optimizer is d_optimizer:
+        for name in ("optimizer", "loss", "metrics"):
+            if kwargs.get(name) is not None:
+                raise ValueError(
+                    f"compile takes no {name}: it takes g_optimizer and d_optimizer. The losses are given as "
+                    f"DCGAN(..., loss=...), the metrics are {', '.join(METRICS)}."
+                )
+        if g_optimizer is d_optimizer and not isinstance(g_optimizer, str):
             raise ValueError("g_optimizer and d_optimizer must be two optimizers, not one given twice.")
         super().compile(optimizer=None, **{"jit_compile": False, **kwargs})
-        self.g_optimizer = g_optimizer
-        self.d_optimizer = d_optimizer
-        # Built now, not at the first step, so that a checkpoint can be loaded into them.
-        g_optimizer.build(self.generator.trainable_variables)
-        d_optimizer.build(self.discriminator.trainable_variables)
+        self.g_optimizer = _optimizer(g_optimizer, self.generator)
+        self.d_optimizer = _optimizer(d_optimizer, self.discriminator)
+
+    def fit(self, x=None, *args, callbacks=None, **kwargs):
+        """Trains as `keras.Model.fit` does, and says in one sentence what does not fit a GAN.
+
+        Args:
+            x: batches of real images: a `tf.data.Dataset` as `data.make_dataset` gives, a `keras.utils.PyDataset`, or
+                an array. Float in [-1, 1] or uint8; of tuples (images, ...), the images.
+            *args, callbacks, **kwargs: as in `keras.Model.fit`.
+
+        Raises:
+            ValueError: if images are outside [-1, 1] or of another size, or a callback sets the rate of one optimizer.
+        """
+        if isinstance(x, (tf.data.Dataset, tf.distribute.DistributedDataset)):
+            kwargs.setdefault("shuffle", False)  # Keras would warn that it does not shuffle what is shuffled already
+        for callback in callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]:
+            if isinstance(callback, (keras.callbacks.LearningRateScheduler, keras.callbacks.ReduceLROnPlateau)):
+                raise ValueError(
+                    f"{type(callback).__name__} sets the rate of one optimizer, and a GAN has two: give each optimizer "
+                    "a keras.optimizers.schedules.LearningRateSchedule, or set gan.g_optimizer.learning_rate and "
+                    "gan.d_optimizer.learning_rate in a callback of your own."
+                )
+        with self._wrong_images_explained():
+            history = super().fit(x, *args, callbacks=callbacks, **kwargs)
+        for optimizer, network in self._pairs():
+            optimizer.finalize_variable_values(network.trainable_variables)  # for an optimizer with use_ema
+        return history
+
+    def evaluate(self, x=None, *args, **kwargs):
+        """Takes the means of `test_step` over real images, as `keras.Model.evaluate` does."""
+        with self._wrong_images_explained():
+            return super().evaluate(x, *args, **kwargs)
 
     def latent_vectors(self, count, step):
         """Draws the latent vectors of one step from N(0, 1), the same ones for the same seed and step.
@@ -97,20 +133,22 @@ class DCGAN(keras.Model):
             float32 of shape (count, latent_dim).
         """
         seed = tf.stack([tf.cast(self.seed, tf.int64), tf.cast(step, tf.int64)])
-        return tf.random.stateless_normal([count, self.latent_dim], seed=seed)
+        # One algorithm by name: left to choose, XLA would take another and draw other vectors.
+        return tf.random.stateless_normal([count, self.latent_dim], seed=seed, alg="philox")
 
-    def train_step(self, real_images):
+    def train_step(self, data):
         """Updates both networks and the moving average once.
 
         Args:
-            real_images: float32 of shape (batch, height, width, channels) in [-1, 1].
+            data: real images of shape (batch, height, width, channels), float in [-1, 1] or uint8, or a tuple that
+                begins with them.
 
         Returns:
             Means since the epoch's start: `g_loss`, `d_loss`, `d_real` = sigmoid(D(x)) and
             `d_fake` = sigmoid(D(G(z))), all taken before the update.
         """
-        replica = tf.distribute.get_replica_context()  # one of one, unless a distribution strategy is at work
-        latents = self._own_latent_vectors(tf.shape(real_images)[0], replica)
+        real_images = self._real_images(data)
+        latents = replicas.own_part(lambda count: self.latent_vectors(count, self.step), tf.shape(real_images)[0])
         g_variables = self.generator.trainable_variables
         d_variables = self.discriminator.trainable_variables
 
@@ -120,10 +158,10 @@ class DCGAN(keras.Model):
             with tf.GradientTape() as d_tape:
                 real_logits, penalty = self._real_logits_and_penalty(real_images)
                 fake_logits = self.discriminator(fake_images, training=True)
-                d_loss = self.losses_pair.discriminator(real_logits, fake_logits)
-                d_objective = self._objective(d_loss + self.r1_gamma * penalty, self.d_optimizer, replica)
-            g_loss = self.losses_pair.generator(fake_logits)
-            g_objective = self._objective(g_loss, self.g_optimizer, replica)
+                d_loss = self.loss_pair.discriminator(real_logits, fake_logits)
+                d_objective = self.d_optimizer.scale_loss(replicas.share(d_loss + self.r1_gamma * penalty))
+            g_loss = self.loss_pair.generator(fake_logits)
+            g_objective = self.g_optimizer.scale_loss(replicas.share(g_loss))
 
         d_gradients = d_tape.gradient(d_objective, _tensors(d_variables))
         g_gradients = g_tape.gradient(g_objective, _tensors(g_variables))
@@ -131,22 +169,28 @@ class DCGAN(keras.Model):
         self.g_optimizer.apply(g_gradients, g_variables)
         self._update_moving_average()
         self.step.assign(self.step + 1)
+        return self._means(g_loss, d_loss, real_logits, fake_logits)
 
-        d_real = tf.reduce_mean(tf.sigmoid(real_logits))
-        d_fake = tf.reduce_mean(tf.sigmoid(fake_logits))
-        values = [g_loss, d_loss, d_real, d_fake]
-        if replica.num_replicas_in_sync > 1:
-            values = tf.unstack(replica.all_reduce(tf.distribute.ReduceOp.MEAN, tf.stack(values)))  # one message
-        for mean, value in zip(self.means, values):
-            mean.update_state(value)
-        logs = {mean.name: mean.result() for mean in self.means}
-        # `fit` averages logs over hosts along their first axis (Keras 3.15), and a number has none.
-        several_hosts = isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy)
-        return {name: value[tf.newaxis] for name, value in logs.items()} if several_hosts else logs
+    def test_step(self, data):
+        """Takes the same means on other real images, without an update and with both networks in inference mode.
+
+        `evaluate` and `validation_data` come here. Latent vectors are the same each time, others for each batch.
+        """
+        real_images = self._real_images(data)
+        batch = -1 - tf.cast(self.means[0].count, tf.int64)  # a training step's number is 0 or more
+        latents = replicas.own_part(lambda count: self.latent_vectors(count, batch), tf.shape(real_images)[0])
+        real_logits = self.discriminator(real_images, training=False)
+        fake_logits = self.discriminator(self.generator(latents, training=False), training=False)
+        d_loss = self.loss_pair.discriminator(real_logits, fake_logits)
+        return self._means(self.loss_pair.generator(fake_logits), d_loss, real_logits, fake_logits)
 
     def call(self, latents):
         """Draws images in [-1, 1] from latent vectors with the averaged generator, BatchNorm in inference mode."""
         return self.ema_generator(latents, training=False)
+
+    def export(self, filepath, *args, **kwargs):
+        """Exports the averaged generator, from latent vectors to images, as `keras.Model.export` does."""
+        models.plain(self.ema_generator).export(filepath, *args, **kwargs)
 
     @property
     def steps_taken(self) -> int:
@@ -160,35 +204,69 @@ class DCGAN(keras.Model):
 
     def get_config(self):
         serialize = keras.saving.serialize_keras_object
+        loss = (
+            self.loss_name if isinstance(self.loss_name, str) else [serialize(function) for function in self.loss_name]
+        )
         return {
             "generator": serialize(self.generator),
             "discriminator": serialize(self.discriminator),
-            "loss": self.loss_name,
+            "loss": loss if isinstance(loss, str) else [serialize(function) for function in loss],
             "ema_decay": self.ema_decay,
             "r1_gamma": self.r1_gamma,
             "seed": self.seed,
+            "latent_dim": self.latent_dim,
         }
 
     @classmethod
     def from_config(cls, config):
-        networks = ("generator", "discriminator")
-        built = {name: keras.saving.deserialize_keras_object(config[name]) for name in networks}
-        return cls(**{**config, **built})
+        restore = keras.saving.deserialize_keras_object
+        built = {name: restore(config[name]) for name in ("generator", "discriminator")}
+        loss = config["loss"] if isinstance(config["loss"], str) else [restore(function) for function in config["loss"]]
+        return cls(**{**config, **built, "loss": loss})
 
-    def _own_latent_vectors(self, count, replica):
-        """Draws the latent vectors of all replicas and keeps this one's: together they see what one device would."""
-        latents = self.latent_vectors(count * replica.num_replicas_in_sync, self.step)
-        if replica.num_replicas_in_sync == 1:
-            return latents
-        first = count * tf.cast(replica.replica_id_in_sync_group, tf.int32)
-        return latents[first : first + count]
+    def get_compile_config(self):
+        if not self.compiled:
+            return None
+        return {
+            "g_optimizer": keras.saving.serialize_keras_object(self.g_optimizer),
+            "d_optimizer": keras.saving.serialize_keras_object(self.d_optimizer),
+            "steps_per_execution": self.steps_per_execution,
+            "jit_compile": self.jit_compile,
+        }
 
-    def _objective(self, loss, optimizer, replica):
-        """Divides a replica's loss, because Keras's optimizers add up the gradients of all replicas, and scales it.
+    def compile_from_config(self, config):
+        self.compile(**{name: keras.saving.deserialize_keras_object(value) for name, value in config.items()})
 
-        A loss scale, where an optimizer has one, keeps small gradients above float16's smallest number.
-        """
-        return optimizer.scale_loss(loss / replica.num_replicas_in_sync)
+    def _pairs(self):
+        return (self.g_optimizer, self.generator), (self.d_optimizer, self.discriminator)
+
+    def _real_images(self, data):
+        """Takes the images out of what `fit` hands over, as float32 in [-1, 1], or stops with a sentence."""
+        images = tf.convert_to_tensor(data[0] if isinstance(data, (tuple, list)) else data)
+        if not images.shape.is_compatible_with((None, *self.image_shape)):
+            raise ValueError(f"{self._shape_wanted()}, got {tuple(images.shape)}.")
+        if not images.shape[1:].is_fully_defined():
+            fits = tf.reduce_all(tf.shape(images)[1:] == self.image_shape)
+            images = _only_if(fits, images, self._shape_wanted())
+            images.set_shape((None, *self.image_shape))
+        if images.dtype == tf.uint8:
+            return tf.cast(images, tf.float32) / 127.5 - 1.0
+        images = tf.cast(images, tf.float32)
+        return _only_if(tf.reduce_max(tf.abs(images)) <= 1.001, images, _RANGE)  # a nan is refused too
+
+    def _shape_wanted(self) -> str:
+        return f"Real images must have the shape (batch, {', '.join(map(str, self.image_shape))})"
+
+    @contextlib.contextmanager
+    def _wrong_images_explained(self):
+        """Turns TensorFlow's report of images that do not fit, from the midst of a step, into the sentence alone."""
+        try:
+            yield
+        except tf.errors.InvalidArgumentError as error:
+            said = [sentence for sentence in (_RANGE, f"{self._shape_wanted()}.") if sentence.rstrip(".") in str(error)]
+            if not said:
+                raise
+            raise ValueError(said[0]) from None
 
     def _real_logits_and_penalty(self, real_images):
         """Scores real images, and their R1 penalty where it is asked for: it costs a second backward pass."""
@@ -209,8 +287,87 @@ class DCGAN(keras.Model):
         step = tf.cast(self.step, tf.float32)
         decay = tf.minimum(self.ema_decay, (1.0 + step) / (10.0 + step))
         for average, variable in zip(self.ema_generator.variables, self.generator.variables):
-            average.assign(decay * average + (1.0 - decay) * variable)
+            if keras.backend.is_float_dtype(variable.dtype):  # not the state of a Dropout's random numbers
+                average.assign(decay * average + (1.0 - decay) * variable)
+
+    def _means(self, g_loss, d_loss, real_logits, fake_logits):
+        d_real = tf.reduce_mean(tf.sigmoid(real_logits))
+        d_fake = tf.reduce_mean(tf.sigmoid(fake_logits))
+        for mean, value in zip(self.means, replicas.mean([g_loss, d_loss, d_real, d_fake])):
+            mean.update_state(value)
+        return replicas.logs({mean.name: mean.result() for mean in self.means})
+
+
+def _only_if(condition, images, sentence: str):
+    """Hands the images on if they fit. Whatever is computed from them waits for that."""
+    with tf.control_dependencies([tf.debugging.Assert(condition, [sentence])]):
+        return tf.identity(images)
 
 
 def _tensors(variables):
     return [variable.value for variable in variables]
+
+
+def _optimizer(optimizer, network) -> keras.Optimizer:
+    """Builds an optimizer now, not at the first step, so that a checkpoint can be loaded into it."""
+    optimizer = keras.optimizers.get(optimizer)
+    half = any(layer.compute_dtype == "float16" for layer in network.layers)
+    if half and not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)  # as Keras does: small gradients would become 0
+    optimizer.build(network.trainable_variables)
+    return optimizer
+
+
+def _latent_dim(generator) -> int:
+    try:
+        return int(generator.input_shape[-1])
+    except (AttributeError, TypeError) as error:
+        raise ValueError(
+            "The generator does not say how long a latent vector is: give DCGAN(..., latent_dim=...)."
+        ) from error
+
+
+def _image_shape(generator, discriminator, latent_dim: int) -> tuple[int, int, int]:
+    """Sends one latent vector through both networks, which builds those that are classes of their own."""
+    images = _called(generator, tf.zeros((1, latent_dim)), "The generator does not take latent vectors")
+    if images.shape.rank != 4:
+        raise ValueError(f"The generator must draw (batch, height, width, channels), it draws {tuple(images.shape)}.")
+    read = getattr(discriminator, "input_shape", images.shape)
+    if tuple(read[1:]) != tuple(images.shape[1:]):
+        raise ValueError(
+            f"The generator draws {tuple(images.shape[1:])} but the discriminator reads {tuple(read[1:])} (height, "
+            "width, channels): build both for the same images."
+        )
+    logits = _called(discriminator, images, "The discriminator does not read images")
+    if tuple(logits.shape) != (1, 1):
+        raise ValueError(
+            f"The discriminator must give one logit an image, for one image it gives {tuple(logits.shape)}."
+        )
+    last = discriminator.layers[-1] if getattr(discriminator, "layers", None) else discriminator
+    if getattr(last, "activation", None) is keras.activations.sigmoid:
+        raise ValueError("The discriminator ends with a sigmoid, and the losses take logits: leave the sigmoid out.")
+    return tuple(images.shape[1:])
+
+
+def _called(network, inputs, wrong: str) -> tf.Tensor:
+    try:
+        return tf.convert_to_tensor(network(inputs, training=False))
+    except Exception as error:  # what a network of one's own may raise
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ValueError(f"{wrong} of shape {tuple(inputs.shape)}: {reason}") from error
+
+
+def _copy(generator: keras.Model, latent_dim: int) -> keras.Model:
+    """Copies the generator for the moving average, which no optimizer trains."""
+    try:
+        copy = keras.models.clone_model(generator)
+        copy(tf.zeros((1, latent_dim)), training=False)
+        copy.set_weights(generator.get_weights())
+    except Exception as error:  # a class of its own that Keras cannot make again
+        raise ValueError(
+            "The generator cannot be copied for its moving average: give its class get_config, as Keras asks for "
+            "models to be saved, or build it of layers."
+        ) from error
+    copy.trainable = False
+    copy.name = "ema_generator"
+    return copy

@@ -84,28 +84,38 @@ def r1_penalty(real_gradients):
     return 0.5 * tf.reduce_mean(tf.reduce_sum(tf.square(real_gradients), axis=[1, 2, 3]))
 
 
-class Loss(NamedTuple):
-    """A pair of losses that are played against each other."""
+class LossPair(NamedTuple):
+    """Two losses that are played against each other.
+
+    Attributes:
+        discriminator: a function from real and fake logits, each of shape (batch, 1), to a scalar.
+        generator: a function from fake logits to a scalar.
+    """
 
     discriminator: Callable
     generator: Callable
 
 
 LOSSES = {
-    "non_saturating": Loss(discriminator_loss, generator_loss),
-    "saturating": Loss(discriminator_loss, saturating_generator_loss),
-    "least_squares": Loss(least_squares_discriminator_loss, least_squares_generator_loss),
-    "hinge": Loss(hinge_discriminator_loss, wasserstein_generator_loss),
-    "wasserstein": Loss(wasserstein_discriminator_loss, wasserstein_generator_loss),
+    "non_saturating": LossPair(discriminator_loss, generator_loss),
+    "saturating": LossPair(discriminator_loss, saturating_generator_loss),
+    "least_squares": LossPair(least_squares_discriminator_loss, least_squares_generator_loss),
+    "hinge": LossPair(hinge_discriminator_loss, wasserstein_generator_loss),
+    "wasserstein": LossPair(wasserstein_discriminator_loss, wasserstein_generator_loss),
 }
 
 
-def get(name: str) -> Loss:
-    """Returns the pair of losses called `name`.
+def get(loss) -> LossPair:
+    """Returns the pair of losses called by a name, or made of two functions (discriminator's, generator's).
 
     Raises:
-        ValueError: if there is no such pair; the message lists those there are.
+        ValueError: if it is neither; the message lists the names there are.
     """
-    if name not in LOSSES:
-        raise ValueError(f"loss must be one of {', '.join(LOSSES)}, got {name!r}.")
-    return LOSSES[name]
+    if isinstance(loss, str) and loss in LOSSES:
+        return LOSSES[loss]
+    if isinstance(loss, (tuple, list)) and len(loss) == 2 and all(map(callable, loss)):
+        return LossPair(*loss)
+    raise ValueError(
+        f"loss must be one of {', '.join(LOSSES)}, or two functions: the discriminator's of (real_logits, fake_logits) "
+        f"and the generator's of (fake_logits). Got {loss!r}."
+    )

@@ -4,14 +4,19 @@ The rule: halve the image size until it is 7 or less. That is where the generato
 ends, and the number of halvings is the number of strided convolutions. 28 gives 28-14-7, 64 gives 64-32-16-8-4.
 Each halving doubles the number of channels, so `filters` (the width nearest the image) fixes all of them.
 
+Images are channels-last and logits are plain numbers, whatever keras.json says. The layers are Keras's, some of them
+computed faster (`layers`); a saved network holds Keras's own.
+
 Not here: losses, training, and any normalisation other than the paper's BatchNorm.
 """
 
 from collections.abc import Callable
+from pathlib import Path
 
 import keras
 import numpy as np
-import tensorflow as tf
+from dcgan_keras import files
+from dcgan_keras import layers as fast
 from keras import layers
 
 WEIGHTS_STDDEV = 0.02  # all weights start as N(0, 0.02): the paper, section 4
@@ -39,138 +44,6 @@ def halvings(image_size: int) -> list[int]:
     while sizes[-1] > 7:
         sizes.append(sizes[-1] // 2)
     return sizes
-
-
-@keras.saving.register_keras_serializable("dcgan_keras")
-class BatchNormalization(layers.BatchNormalization):
-    """Keras's BatchNormalization, computed by TensorFlow's fused kernel (arXiv 1502.03167).
-
-    Same mathematics and weights as the parent, which on the TensorFlow backend runs as a chain of elementwise
-    operations instead. One difference: the kernel's moving variance is the unbiased one, times n / (n - 1) over
-    the n values per channel. The kernel reads maps of shape (batch, height, width, channels): other inputs, such as a
-    dense layer's, take the parent's way.
-
-    Where several replicas train in step, mean and variance are those of the batch of all of them.
-    """
-
-    def call(self, inputs, training=None):
-        learns = bool(training and self.trainable)
-        if not learns or len(inputs.shape) != 4:
-            return super().call(inputs, training=learns)
-        replica = tf.distribute.get_replica_context()
-        if replica.num_replicas_in_sync > 1:
-            outputs, mean, variance = self._over_all_replicas(inputs, replica)
-        else:
-            outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
-                inputs, self.gamma, self.beta, epsilon=self.epsilon, is_training=True
-            )
-        for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
-            moving.assign_sub((1.0 - self.momentum) * (moving - batch))
-        return outputs
-
-    def _over_all_replicas(self, inputs, replica):
-        """Normalises by the batch of all replicas, equal parts of it: one message forward, one backward.
-
-        The gradient is written out because the fused kernel's own takes mean and variance for those of its inputs.
-        """
-        total, count, axes = tf.distribute.ReduceOp.SUM, replica.num_replicas_in_sync, [0, 1, 2]
-        n = tf.cast(tf.reduce_prod(tf.shape(inputs)[:3]) * count, tf.float32)
-        # Each replica fills its own row of a table of zeros, so that the sum of the tables holds all rows. The variance
-        # of all is the mean of their variances plus the variance of their means: E[x^2] - E[x]^2 would cancel.
-        own = tf.stack(tf.nn.moments(tf.cast(inputs, tf.float32), axes))
-        row = tf.one_hot(replica.replica_id_in_sync_group, count)[:, tf.newaxis, tf.newaxis]
-        means, variances = tf.unstack(replica.all_reduce(total, row * own), axis=1)
-        mean = tf.reduce_mean(means, axis=0)
-        variance = tf.reduce_mean(variances + tf.square(means - mean), axis=0)
-        inverse = tf.math.rsqrt(variance + self.epsilon)
-
-        @tf.custom_gradient
-        def normalise(inputs, gamma, beta):
-            def gradients(upstream):
-                upstream, centered = tf.cast(upstream, tf.float32), tf.cast(inputs, tf.float32) - mean
-                sums = tf.stack([tf.reduce_sum(upstream, axes), inverse * tf.reduce_sum(upstream * centered, axes)])
-                d_beta, d_gamma = tf.unstack(replica.all_reduce(total, sums) / n)
-                to_inputs = gamma * inverse * (upstream - (d_beta + centered * (inverse * d_gamma)))
-                return tf.cast(to_inputs, inputs.dtype), sums[1], sums[0]
-
-            outputs, _, _ = tf.compat.v1.nn.fused_batch_norm(
-                inputs, gamma, beta, mean, variance, epsilon=self.epsilon, is_training=False
-            )
-            return outputs, gradients
-
-        outputs = normalise(inputs, tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta))
-        return outputs, mean, variance * n / (n - 1.0)
-
-
-@keras.saving.register_keras_serializable("dcgan_keras")
-class Conv2DTranspose(layers.Conv2DTranspose):
-    """Keras's Conv2DTranspose, several times faster where it draws an image: kernel 4, stride 2, 3 channels or fewer.
-
-    Same mathematics and weights as the parent, which does everything else. The kernels of TensorFlow's library for
-    processors are made for many channels and reach a few percent of their speed with one.
-    """
-
-    def call(self, inputs):
-        if not _is_halving(self) or self.filters > 3:
-            return super().call(inputs)
-        outputs = _to_image(inputs, tf.convert_to_tensor(self.kernel))
-        return self.activation(tf.nn.bias_add(outputs, self.bias) if self.use_bias else outputs)
-
-
-@keras.saving.register_keras_serializable("dcgan_keras")
-class Conv2D(layers.Conv2D):
-    """Keras's Conv2D, whose gradient to an image is several times faster: kernel 4, stride 2, 3 channels or fewer.
-
-    Same mathematics and weights as the parent, which does everything else.
-    """
-
-    def call(self, inputs):
-        _, height, width, channels = inputs.shape
-        if not _is_halving(self) or channels > 3 or not height or not width or height % 2 or width % 2:
-            return super().call(inputs)
-        outputs = _from_image(inputs, tf.convert_to_tensor(self.kernel))
-        return self.activation(tf.nn.bias_add(outputs, self.bias) if self.use_bias else outputs)
-
-
-def _is_halving(layer) -> bool:
-    return (layer.kernel_size, layer.strides, layer.padding) == ((4, 4), (2, 2), "same")
-
-
-@tf.custom_gradient
-def _to_image(maps, kernel):
-    """A transposed convolution of kernel 4 and stride 2, as a convolution of kernel 2 and stride 1.
-
-    It draws overlapping 4x4 squares, 2 pixels apart. In blocks of 2x2 pixels these are squares of 2x2 blocks, 1 block
-    apart, and the pixels of a block are channels. The outermost pixels, beyond the image, are cut off.
-    """
-    channels, depth = kernel.shape[2:]
-    blocks = tf.reshape(kernel, (2, 2, 2, 2, channels, depth))  # block row, row in the block, the same for columns
-    blocks = tf.transpose(blocks[::-1, :, ::-1], (0, 2, 5, 1, 3, 4))
-    blocks = tf.reshape(blocks, (2, 2, depth, 4 * channels))
-    drawn = tf.nn.conv2d(maps, blocks, 1, [[0, 0], [1, 1], [1, 1], [0, 0]])
-
-    # Written out: TensorFlow would go backwards through the blocks, which is slow again.
-    def gradients(upstream):
-        return _from_image(upstream, kernel), _to_kernel(upstream, kernel, maps)
-
-    return tf.nn.depth_to_space(drawn, 2)[:, 1:-1, 1:-1], gradients
-
-
-@tf.custom_gradient
-def _from_image(images, kernel):
-    """A convolution of kernel 4 and stride 2. It and `_to_image` are each other's gradient (notebook 03)."""
-
-    def gradients(upstream):
-        return _to_image(upstream, kernel), _to_kernel(images, kernel, upstream)
-
-    return tf.nn.conv2d(images, kernel, 2, "SAME"), gradients
-
-
-def _to_kernel(images, kernel, maps):
-    """The gradient of both to their kernel."""
-    return tf.raw_ops.Conv2DBackpropFilter(
-        input=images, filter_sizes=kernel.shape, out_backprop=maps, strides=[1, 2, 2, 1], padding="SAME"
-    )
 
 
 def build_generator(
@@ -260,16 +133,67 @@ def build_discriminator(
             layers.LeakyReLU(LEAKY_SLOPE, name=f"down_{size}_leaky"),
         ]
     stack += [
-        layers.Flatten(name="flatten"),
+        layers.Flatten(data_format="channels_last", name="flatten"),
         layers.Dense(1, kernel_initializer=normal(), name="score"),
         _float32("linear", "logit"),
     ]
     return keras.Sequential(stack, name="discriminator")
 
 
-def batch_norm(name: str, normal: Callable) -> BatchNormalization:
+def plain(network: keras.Model) -> keras.Model:
+    """Copies a network into Keras's own layers, with the same weights, so that it opens without this package.
+
+    A network that is a class of its own is handed back as it is: it opens only with that class anyway.
+    """
+
+    def parent(layer):
+        kind = fast.PARENTS.get(type(layer), type(layer))
+        return kind.from_config(layer.get_config())
+
+    try:
+        copy = keras.models.clone_model(network, clone_function=parent)
+    except ValueError:  # it has no list of layers to copy
+        return network
+    copy.set_weights(network.get_weights())
+    copy.trainable = True
+    return copy
+
+
+def save(network: keras.Model, path: str | Path) -> None:
+    """Writes a network to a `.keras` file of Keras's own layers, whole or not at all."""
+    with files.atomic(path) as unfinished:
+        plain(network).save(unfinished)
+
+
+def load_generator(path: str | Path) -> keras.Model:
+    """Loads a saved generator.
+
+    Args:
+        path: a `.keras` file. Other formats that Keras knows may hold code, which loading would run.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is not a saved generator.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no {path}: train a run first.")
+    if path.suffix != ".keras":
+        raise ValueError(f"{path} is not a saved generator: that is a .keras file.")
+    try:
+        generator = keras.saving.load_model(path, compile=False, safe_mode=True)
+        latent, image = generator.input_shape, generator.output_shape
+    except Exception as error:  # Keras raises many kinds for a file that is not a model
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ValueError(f"{path} is not a saved generator: {reason}") from error
+    if len(latent) != 2 or len(image) != 4:
+        raise ValueError(f"{path} is not a saved generator: it does not turn vectors into images.")
+    return generator
+
+
+def batch_norm(name: str, normal: Callable) -> layers.BatchNormalization:
     """Builds the BatchNorm of both networks: momentum 0.9, gains N(1, 0.02) as in the paper's own code."""
-    return BatchNormalization(momentum=0.9, epsilon=1e-5, gamma_initializer=normal(mean=1.0), name=name)
+    return fast.FastBatchNormalization(momentum=0.9, epsilon=1e-5, gamma_initializer=normal(mean=1.0), name=name)
 
 
 class _NormalWeights:
@@ -284,14 +208,16 @@ class _NormalWeights:
 
 def _up(name, filters, kernel_size, normal, use_bias=False):
     """Doubles height and width. BatchNorm follows where there is no bias: its shift would cancel one."""
-    return Conv2DTranspose(
-        filters, kernel_size, 2, padding="same", use_bias=use_bias, kernel_initializer=normal(), name=name
-    )
+    return fast.FastConv2DTranspose(filters, kernel_size, 2, **_convolution(normal), use_bias=use_bias, name=name)
 
 
 def _down(name, filters, kernel_size, normal, use_bias=False):
     """Halves height and width."""
-    return Conv2D(filters, kernel_size, 2, padding="same", use_bias=use_bias, kernel_initializer=normal(), name=name)
+    return fast.FastConv2D(filters, kernel_size, 2, **_convolution(normal), use_bias=use_bias, name=name)
+
+
+def _convolution(normal):
+    return {"padding": "same", "data_format": "channels_last", "kernel_initializer": normal()}
 
 
 def _float32(activation, name):

@@ -1,18 +1,19 @@
 import dataclasses
+import warnings
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from conftest import TINY, all_weights
-from dcgan_keras import data, losses, models, runs
+from dcgan_keras import data, devices, layers, losses, models, training
 from dcgan_keras.gan import DCGAN
 
 REAL = tf.random.stateless_uniform((8, 28, 28, 1), (5, 5), -1, 1)
 
 
 def tiny(**changes) -> DCGAN:
-    return runs.build(dataclasses.replace(TINY, **changes), seed=1)
+    return training.build(dataclasses.replace(TINY, **changes), seed=1)
 
 
 def values(variables):
@@ -72,7 +73,7 @@ def keras_twin(network):
     """The same network with Keras's own BatchNormalization in place of the fused one."""
 
     def clone(layer):
-        kind = keras.layers.BatchNormalization if isinstance(layer, models.BatchNormalization) else type(layer)
+        kind = keras.layers.BatchNormalization if isinstance(layer, layers.FastBatchNormalization) else type(layer)
         return kind.from_config(layer.get_config())
 
     twin = keras.models.clone_model(network, clone_function=clone)
@@ -102,7 +103,7 @@ def test_the_fast_step_trains_to_the_weights_of_the_plain_one(optimizer, rate, i
         d_optimizer.apply(d_gradients, d.trainable_variables)
         g_optimizer.apply(g_gradients, g.trainable_variables)
     start = [values(network.trainable_variables) for network in (gan.generator, gan.discriminator)]
-    gan.fit(data.make_dataset(images, batch_size=8).take(6), verbose=0, shuffle=False)
+    gan.fit(data.make_dataset(images, batch_size=8).take(6), verbose=0)
     for fast, plain, before in zip((gan.generator, gan.discriminator), (g, d), start):
         got, expected, old = (
             np.concatenate([value.ravel() for value in group])
@@ -114,7 +115,7 @@ def test_the_fast_step_trains_to_the_weights_of_the_plain_one(optimizer, rate, i
 def test_batch_norm_trains_in_both_networks():
     gan = tiny()
     networks = (gan.generator, gan.discriminator)
-    norms = [layer for n in networks for layer in n.layers if isinstance(layer, models.BatchNormalization)]
+    norms = [layer for n in networks for layer in n.layers if isinstance(layer, layers.FastBatchNormalization)]
     before = values([norm.moving_mean for norm in norms])
     gan.train_step(REAL)
     assert len(norms) == 3 and all(moved(before, [norm.moving_mean for norm in norms]))
@@ -159,12 +160,26 @@ def tiny_second_step():
     return gan.train_step(REAL)
 
 
-def test_metrics_say_what_the_discriminator_says():
+def test_each_metric_is_what_its_name_says():
+    """From the logits of clones, before the update: no two of the four agree by chance."""
     gan = tiny()
-    clone = keras.models.clone_model(gan.discriminator)
-    clone.set_weights(gan.discriminator.get_weights())
-    expected = tf.reduce_mean(tf.sigmoid(clone(REAL, training=True)))
-    assert float(gan.train_step(REAL)["d_real"]) == pytest.approx(float(expected), rel=1e-5)
+    generator, discriminator = (keras.models.clone_model(n) for n in (gan.generator, gan.discriminator))
+    generator.set_weights(gan.generator.get_weights())
+    # Logits far from 0, and not the same for real and fake.
+    gan.discriminator.layers[-2].set_weights([40 * w + 0.7 for w in gan.discriminator.layers[-2].get_weights()])
+    discriminator.set_weights(gan.discriminator.get_weights())
+    real = discriminator(REAL, training=True)
+    fake = discriminator(generator(gan.latent_vectors(8, 0), training=True), training=True)
+    expected = {
+        "g_loss": losses.generator_loss(fake),
+        "d_loss": losses.discriminator_loss(real, fake),
+        "d_real": tf.reduce_mean(tf.sigmoid(real)),
+        "d_fake": tf.reduce_mean(tf.sigmoid(fake)),
+    }
+    logs = gan.train_step(REAL)
+    assert set(logs) == set(expected) and len({round(float(value), 3) for value in expected.values()}) == 4
+    for name, value in expected.items():
+        assert float(logs[name]) == pytest.approx(float(value), rel=1e-4), name
 
 
 def test_moving_average_follows_its_formula_and_makes_the_pictures():
@@ -189,7 +204,7 @@ def test_without_averaging_the_average_is_the_generator():
 
 
 def test_latents_are_a_function_of_seed_and_step():
-    gan, same, other = tiny(), tiny(), runs.build(TINY, seed=2)
+    gan, same, other = tiny(), tiny(), training.build(TINY, seed=2)
     np.testing.assert_array_equal(gan.latent_vectors(5, 7), same.latent_vectors(5, tf.constant(7)))
     assert not np.array_equal(gan.latent_vectors(5, 7), gan.latent_vectors(5, 8))
     assert not np.array_equal(gan.latent_vectors(5, 7), other.latent_vectors(5, 7))
@@ -201,19 +216,268 @@ def test_same_seed_twice_gives_the_same_bits(images):
     weights = []
     for _ in range(2):
         gan = tiny()
-        gan.fit(data.make_dataset(images, batch_size=8, epochs=2), verbose=0, shuffle=False)
+        gan.fit(data.make_dataset(images, batch_size=8), epochs=2, verbose=0)
         weights.append(all_weights(gan))
     np.testing.assert_array_equal(*weights)
 
 
-def test_keras_file_round_trip(tmp_path):
-    gan = tiny(loss="hinge", r1_gamma=0.25)
-    gan.train_step(REAL)
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
+def test_a_saved_model_goes_on_to_the_same_weights(tmp_path, images, precision):
+    gan = training.build(dataclasses.replace(TINY, loss="hinge", r1_gamma=0.25), seed=1, precision=precision)
+    batches = data.make_dataset(images, batch_size=8)
+    gan.fit(batches.take(3), verbose=0)
     gan.save(tmp_path / "gan.keras")
-    again = keras.models.load_model(tmp_path / "gan.keras", compile=False)
-    assert (again.loss_name, again.r1_gamma, again.seed, int(again.step)) == ("hinge", 0.25, 1, 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        again = keras.models.load_model(tmp_path / "gan.keras")
+    assert (again.loss_name, again.r1_gamma, again.seed, again.steps_taken) == ("hinge", 0.25, 1, 3)
+    np.testing.assert_array_equal(all_weights(gan), all_weights(again))
+    for model in (gan, again):
+        model.fit(data.make_dataset(images, batch_size=8), epochs=2, verbose=0)
+    np.testing.assert_array_equal(all_weights(gan), all_weights(again))
+
+
+def test_an_uncompiled_model_is_saved_too(tmp_path):
+    networks = models.build_generator(filters=2, latent_dim=4), models.build_discriminator(filters=2)
+    gan = DCGAN(*networks)
+    gan.save(tmp_path / "gan.keras")
     latents = gan.latent_vectors(3, 0)
-    np.testing.assert_array_equal(gan(latents), again(latents))
+    np.testing.assert_array_equal(keras.models.load_model(tmp_path / "gan.keras")(latents), gan(latents))
+
+
+# As Keras users do it
+
+
+def seen_by(gan, stream, **options):
+    """Trains on a stream and returns the first pixel of each image of each step, one row a step."""
+    rows, step = [], gan._real_images
+
+    def spy(batch):
+        found = step(batch)
+        rows.append(found[:, 0, 0, 0])
+        return found
+
+    gan._real_images = spy
+    gan.compile(keras.optimizers.Adam(), keras.optimizers.Adam(), run_eagerly=True)
+    gan.fit(stream, verbose=0, **options)
+    return np.array(rows)
+
+
+def test_fit_with_nothing_else_sees_each_image_once_an_epoch_in_another_order():
+    images = np.arange(32, dtype=np.uint8).reshape(32, 1, 1, 1) * np.ones((1, 28, 28, 1), np.uint8)
+    epochs = seen_by(tiny(), data.make_dataset(images, batch_size=8, seed=3), epochs=3).reshape(3, 32)
+    for epoch in epochs:
+        np.testing.assert_allclose(np.sort(epoch), np.arange(32) / 127.5 - 1, atol=1e-6)
+    assert not np.array_equal(epochs[0], epochs[1]) and not np.array_equal(epochs[1], epochs[2])
+    # The command line's order: one stream without end, cut by steps.
+    stream = data.make_dataset(images, batch_size=8, seed=3).repeat()
+    np.testing.assert_array_equal(seen_by(tiny(), stream, epochs=3, steps_per_epoch=4).ravel(), epochs.ravel())
+    later = data.make_dataset(images, batch_size=8, seed=3, first_epoch=2)
+    np.testing.assert_array_equal(seen_by(tiny(), later, epochs=3, initial_epoch=2).ravel(), epochs[2])
+
+
+def test_tuples_mean_their_images_and_bytes_are_scaled(images):
+    """Ten steps on the same images, however they are handed over, end with the same weights."""
+    scaled = (images / 127.5 - 1).astype(np.float32)
+    labels = np.zeros(80)
+
+    class Batches(keras.utils.PyDataset):
+        def __len__(self):
+            return 10
+
+        def __getitem__(self, n):
+            return (scaled[8 * n : 8 * n + 8],)
+
+    slices = tf.data.Dataset.from_tensor_slices
+    ways = {
+        "images": slices(scaled).batch(8),
+        "(images,)": slices((scaled,)).batch(8),
+        "(images, labels)": slices((scaled, labels)).batch(8),
+        "uint8": slices(images).batch(8),
+        "float64": slices(scaled.astype(np.float64)).batch(8),
+        "an array": scaled,
+        "a PyDataset": Batches(),
+        "a generator": ((scaled[8 * n : 8 * n + 8], labels[:8]) for n in range(10)),
+    }
+    expected = None
+    for name, x in ways.items():
+        gan = tiny()
+        assert gan._real_images(scaled[:5]).shape[0] == 5
+        gan.fit(x, batch_size=8 if name == "an array" else None, verbose=0, shuffle=False)
+        # Not the step counters: at the end of a stream of unknown length TensorFlow counts one that it does not take.
+        found = np.concatenate([np.ravel(v) for n in (gan.generator, gan.discriminator) for v in values(n.variables)])
+        expected = found if expected is None else expected
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+def test_a_tuple_of_images_trains_on_as_many_fakes(images):
+    gan, counts = tiny(), []
+    drawn = gan.latent_vectors
+    gan.latent_vectors = lambda count, step: counts.append(int(count)) or drawn(count, step)
+    gan.train_step((tf.constant(images[:8]),))
+    assert counts == [8]
+
+
+@pytest.mark.parametrize("wrong", ["0 to 255", "0 to 2", "nan", "size", "size unknown", "channels", "no images"])
+def test_images_that_do_not_fit_get_one_sentence_and_are_not_learned_from(images, wrong):
+    scaled = (images / 127.5 - 1).astype(np.float32)
+    x = {
+        "0 to 255": images.astype(np.float32),
+        "0 to 2": scaled + 1,
+        "nan": np.where(scaled > 0.99, np.nan, scaled),
+        "size": scaled[:, :14],
+        "size unknown": tf.data.Dataset.from_generator(lambda: [scaled[:8, :14]], output_types=tf.float32),
+        "channels": np.repeat(scaled, 3, axis=-1),
+        "no images": np.zeros((80, 4), np.float32),
+    }[wrong]
+    gan = tiny()
+    before = values(gan.discriminator.trainable_variables)
+    with pytest.raises(ValueError, match="^Real images must [^\n]*$"):
+        gan.fit(x, batch_size=None if wrong == "size unknown" else 8, verbose=0)
+    assert not any(moved(before, gan.discriminator.trainable_variables))  # it has learned nothing from them
+    with pytest.raises(ValueError, match="^Real images must [^\n]*$"):
+        gan.evaluate(x, batch_size=None if wrong == "size unknown" else 8, verbose=0)
+
+
+def test_training_prints_and_warns_nothing(images, capfd):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tiny().fit(data.make_dataset(images, batch_size=8), epochs=2, verbose=0)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_evaluate_takes_the_means_without_training(images):
+    gan = tiny()
+    gan.fit(data.make_dataset(images, batch_size=8), verbose=0)
+    before = all_weights(gan)
+    real = data.make_dataset(images, batch_size=40)
+    found, again = (gan.evaluate(real, return_dict=True, verbose=0) for _ in range(2))
+    assert found == pytest.approx(again) and set(found) == {"g_loss", "d_loss", "d_real", "d_fake"}
+    np.testing.assert_array_equal(all_weights(gan)[: len(before)], before)
+    logits = gan.discriminator(tf.constant(images / 127.5 - 1, tf.float32), training=False)
+    assert found["d_real"] == pytest.approx(float(tf.reduce_mean(tf.sigmoid(logits))), rel=1e-5)
+    history = gan.fit(data.make_dataset(images, batch_size=8), validation_data=real, verbose=0).history
+    assert {"val_d_loss", "val_d_real"} <= history.keys()
+
+
+def test_an_own_pair_of_losses_plays_like_the_named_one():
+    pair, logs = losses.get("least_squares"), []
+    for loss in ("least_squares", (lambda real, fake: pair.discriminator(real, fake), pair.generator)):
+        networks = models.build_generator(filters=2, seed=1), models.build_discriminator(filters=2, seed=1)
+        gan = DCGAN(*networks, loss=loss)
+        gan.compile("adam", "adam")
+        logs.append({name: float(value) for name, value in gan.train_step(REAL).items()})
+    assert logs[0] == pytest.approx(logs[1])
+    for wrong in ("mse", len, (len,), (1, 2)):
+        with pytest.raises(ValueError, match="loss must be one of"):
+            losses.get(wrong)
+
+
+def test_optimizers_by_name_and_what_compile_does_not_take():
+    gan = tiny()
+    gan.compile("adam", "sgd")
+    assert isinstance(gan.d_optimizer, keras.optimizers.SGD)
+    gan.compile("adam", "adam")
+    gan.train_step(REAL)
+    for wrong in ({"loss": "mse"}, {"metrics": ["mae"]}, {"optimizer": "adam"}):
+        with pytest.raises(ValueError, match="compile takes no"):
+            gan.compile("adam", "adam", **wrong)
+
+
+@pytest.mark.parametrize("kind", ["LearningRateScheduler", "ReduceLROnPlateau"])
+def test_callbacks_that_know_one_optimizer_are_refused_in_a_sentence(images, kind):
+    callback = getattr(keras.callbacks, kind)(*[lambda epoch: 1e-3] * (kind == "LearningRateScheduler"))
+    with pytest.raises(ValueError, match=f"{kind} sets the rate of one optimizer, and a GAN has two"):
+        tiny().fit(data.make_dataset(images, batch_size=8), callbacks=[callback], verbose=0)
+
+
+def test_an_optimizers_own_average_reaches_the_generator(images):
+    """As in Keras: after `fit` the variables hold the averages."""
+    gan = tiny()
+    gan.compile(keras.optimizers.SGD(0.5, use_ema=True, ema_momentum=0.999), keras.optimizers.SGD(0.5))
+    start = values(gan.generator.trainable_variables)
+    gan.fit(data.make_dataset(images, batch_size=8).take(1), verbose=0)
+    averaged = gan.g_optimizer._model_variables_moving_average
+    assert any(moved(start, gan.generator.trainable_variables))
+    for average, variable in zip(averaged, gan.generator.trainable_variables):
+        np.testing.assert_array_equal(average, variable)
+
+
+def test_half_precision_has_a_loss_scale_by_itself():
+    with devices.precision("mixed_float16"):
+        gan = DCGAN(models.build_generator(filters=2, latent_dim=4), models.build_discriminator(filters=2))
+    gan.compile("adam", keras.optimizers.Adam())
+    for optimizer in (gan.g_optimizer, gan.d_optimizer):
+        assert isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+
+
+def test_xla_draws_the_same_latent_vectors():
+    gan = tiny()
+    compiled = tf.function(lambda: gan.latent_vectors(64, 3), jit_compile=True)
+    np.testing.assert_allclose(compiled(), gan.latent_vectors(64, 3), atol=1e-5)
+
+
+def test_summary_names_three_networks_and_trains_two():
+    gan, lines = tiny(), []
+    gan.summary(print_fn=lines.append, line_length=80)
+    text = "\n".join(lines)
+    assert all(name in text for name in ("generator", "discriminator", "ema_generator"))
+    trainable = {id(v) for network in (gan.generator, gan.discriminator) for v in network.trainable_variables}
+    assert {id(v) for v in gan.trainable_variables} == trainable
+
+
+def test_export_draws_what_the_averaged_generator_draws(tmp_path):
+    gan = tiny()
+    gan.export(tmp_path / "saved", verbose=False)
+    latents, saved = gan.latent_vectors(5, 0), tf.saved_model.load(tmp_path / "saved")
+    np.testing.assert_allclose(saved.serve(latents), gan(latents), atol=1e-5)
+
+
+@keras.saving.register_keras_serializable("test")
+class OwnGenerator(keras.Model):
+    """A generator that is a class of its own, with Dropout, whose random state is whole numbers."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.dense, self.drop = keras.layers.Dense(784, activation="tanh"), keras.layers.Dropout(0.5)
+
+    def call(self, z, training=False):
+        return keras.ops.reshape(self.drop(self.dense(z), training=training), (-1, 28, 28, 1))
+
+
+def test_a_generator_of_ones_own_class(tmp_path, images):
+    generator = OwnGenerator()
+    with pytest.raises(ValueError, match="give DCGAN\\(..., latent_dim=...\\)"):
+        DCGAN(generator, models.build_discriminator(filters=2))
+    gan = DCGAN(generator, models.build_discriminator(filters=2), latent_dim=6, ema_decay=0.5)
+    gan.compile("adam", "adam")
+    before = gan(gan.latent_vectors(3, 0))
+    gan.fit(data.make_dataset(images, batch_size=8), verbose=0)
+    assert not np.array_equal(gan(gan.latent_vectors(3, 0)), before)
+    gan.save(tmp_path / "own.keras")
+    again = keras.models.load_model(tmp_path / "own.keras")
+    np.testing.assert_array_equal(again(gan.latent_vectors(3, 0)), gan(gan.latent_vectors(3, 0)))
+
+
+def critic(*stack):
+    return keras.Sequential([keras.layers.Input((28, 28, 1)), *stack])
+
+
+@pytest.mark.parametrize(
+    ("discriminator", "message"),
+    [
+        (lambda: critic(keras.layers.Conv2D(3, 3)), "one logit an image"),
+        (lambda: critic(keras.layers.Flatten(), keras.layers.Dense(2)), "one logit an image"),
+        (lambda: critic(keras.layers.Flatten(), keras.layers.Dense(1, "sigmoid")), "ends with a sigmoid"),
+        (
+            lambda: keras.Sequential([keras.layers.Input((32, 32, 1)), keras.layers.Flatten()]),
+            "build both for the same",
+        ),
+    ],
+)
+def test_a_wrong_critic_is_refused(discriminator, message):
+    with pytest.raises(ValueError, match=message):
+        DCGAN(models.build_generator(filters=2), discriminator())
 
 
 def test_networks_that_do_not_fit_are_refused():

@@ -60,5 +60,5 @@ def test_r1_is_half_the_mean_squared_norm():
 
 
 def test_unknown_loss_is_named_with_the_known_ones():
-    with pytest.raises(ValueError, match="non_saturating, saturating.*got 'bce'"):
+    with pytest.raises(ValueError, match="non_saturating, saturating.*Got 'bce'"):
         losses.get("bce")

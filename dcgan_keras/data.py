@@ -1,40 +1,46 @@
 """Where images come from. Every source ends as the same `tf.data.Dataset` of float32 NHWC batches in [-1, 1].
 
 A source is `bundled` (10,000 photographs of clothes that come with the package), `tfds:NAME` (any image dataset of
-TensorFlow Datasets) or a folder of images. All images are decoded once, to one uint8 array in memory: 8 MB for
-`bundled`, 2.5 GB for 200,000 colour images of 64x64.
+TensorFlow Datasets) or a folder of images. All images are decoded once, to one uint8 array in memory, and training on
+it makes no copy: 8 MB for `bundled`, 2.5 GB for 200,000 colour images of 64x64.
 
 Batch t of an epoch is a function of (seed, epoch, t) alone, so a resumed run sees the very batches it would have seen.
+
+Not here: how a picture file is read.
 """
 
+import collections
 import contextlib
 import hashlib
 import io
 import logging
+import math
+import os
+import sys
 import warnings
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image, ImageOps
+from dcgan_keras import pictures
+from dcgan_keras.pictures import fit_image
+from PIL import Image
+from tqdm import tqdm
 
 BUNDLED_SHA256 = "9a27f1157a76d01842d28f45403567fdd1906877f006cf7390b2ff9e7b4c0208"
 CLASS_NAMES = (
     "T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot",
 )  # fmt: skip
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
-MIN_SIDE = 8  # pixels: a smaller image holds nothing to learn from
-MAX_PIXELS = 100_000_000  # a larger one takes over 300 MB to decode and is most often a mistake
+NOT_THE_USERS = ("__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "Thumbs.db", "desktop.ini")  # systems make them
 
 
 def load_dataset(
-    source: str = "bundled",
+    source: str | Path = "bundled",
     *,
     image_size: int = 28,
     channels: int = 1,
     batch_size: int = 64,
     seed: int = 0,
-    epochs: int | None = 1,
     first_epoch: int = 0,
     split: str = "train",
     data_dir: str | Path | None = None,
@@ -44,14 +50,14 @@ def load_dataset(
     Args and Raises: as in those two.
 
     Returns:
-        Batches of shape (batch_size, image_size, image_size, channels), float32 in [-1, 1].
+        Batches of shape (batch_size, image_size, image_size, channels), float32 in [-1, 1]. One pass is one epoch.
     """
     images = load_images(source, image_size=image_size, channels=channels, split=split, data_dir=data_dir)
-    return make_dataset(images, batch_size=batch_size, seed=seed, epochs=epochs, first_epoch=first_epoch)
+    return make_dataset(images, batch_size=batch_size, seed=seed, first_epoch=first_epoch)
 
 
 def load_images(
-    source: str = "bundled",
+    source: str | Path = "bundled",
     *,
     image_size: int = 28,
     channels: int = 1,
@@ -60,8 +66,12 @@ def load_images(
 ) -> np.ndarray:
     """Loads all images of a source as one array.
 
+    A folder is searched with its subfolders, in the order of the names. Links to files and folders are followed, and a
+    folder that is reached twice is read once. Not read: hidden files and folders, thumbnails that systems make, and the
+    folders of runs. A picture that cannot be read is left out, and a warning names it.
+
     Args:
-        source: `bundled`, `tfds:NAME`, or the path of a folder of images, searched with its subfolders.
+        source: `bundled`, `tfds:NAME`, or the path of a folder of images; `~` is the home folder.
         image_size: height and width to crop (from the center) and resize to, in pixels.
         channels: 1 for grey, 3 for RGB.
         split: `train` or `test` for `bundled`; any split of the dataset for `tfds:NAME`; a folder has only `train`.
@@ -73,8 +83,10 @@ def load_images(
     Raises:
         FileNotFoundError: if the folder, or the bundled file, does not exist.
         ConnectionError: if a dataset must be downloaded and cannot be.
-        ValueError: if there is no such dataset or split, it has no images, or the bundled file is damaged.
+        ValueError: if there is no such dataset or split, it must be downloaded by hand or prepared otherwise, there are
+            no images, the source is a file, or the bundled file is damaged.
     """
+    source = os.fspath(source)
     if image_size < 1 or channels not in (1, 3):
         raise ValueError(f"image_size must be 1 or more and channels 1 or 3, got {image_size} and {channels}.")
     if source == "bundled":
@@ -83,7 +95,15 @@ def load_images(
         return _load_tfds(source.removeprefix("tfds:"), image_size, channels, split, data_dir)
     if split != "train":
         raise ValueError(f"A folder of images has only the split 'train', got {split!r}.")
-    return _load_folder(Path(source), image_size, channels)
+    return _load_folder(Path(os.path.expanduser(source)), image_size, channels)
+
+
+def images_digest(images: np.ndarray) -> str:
+    """Identifies an array of images by its content: the sha256 of its type, shape and pixels, 64 hexadecimal digits."""
+    digest = hashlib.sha256(f"{images.dtype} {images.shape}".encode())
+    for image in images:
+        digest.update(np.ascontiguousarray(image))
+    return digest.hexdigest()
 
 
 def load_bundled(split: str = "train") -> tuple[np.ndarray, np.ndarray]:
@@ -117,17 +137,19 @@ def assets_folder() -> Path:
     return next((path for path in (package / "assets", package.parent / "assets") if path.is_dir()), package / "assets")
 
 
-def make_dataset(
-    images: np.ndarray, *, batch_size: int = 64, seed: int = 0, epochs: int | None = 1, first_epoch: int = 0
-) -> tf.data.Dataset:
-    """Serves images as shuffled batches, each image once an epoch, a last smaller batch dropped.
+def make_dataset(images: np.ndarray, *, batch_size: int = 64, seed: int = 0, first_epoch: int = 0) -> tf.data.Dataset:
+    """Serves images as shuffled batches. One pass is one epoch: each image once, a last smaller batch dropped.
+
+    Every further pass over the dataset is the next epoch, in an order of its own, always the same for the same seed. A
+    pass counts when its last batch is delivered: a look at the first ones changes nothing. `len` is the steps of an
+    epoch, `.repeat()` makes epochs without end.
 
     Args:
-        images: uint8 of shape (count, height, width, channels).
+        images: uint8 of shape (count, height, width, channels). Those of `load_images` are not copied: leave them as
+            they are.
         batch_size: images a batch.
-        seed: of the order. Every epoch has its own order, always the same for the same seed.
-        epochs: how many epochs the dataset lasts. None never ends.
-        first_epoch: number of the epoch to begin with, for a resumed run.
+        seed: of the order.
+        first_epoch: number of the first pass, for a resumed run.
 
     Returns:
         Batches of shape (batch_size, height, width, channels), float32 in [-1, 1].
@@ -135,12 +157,56 @@ def make_dataset(
     Raises:
         ValueError: if there are fewer images than one batch, or they are not such an array.
     """
-    if images.dtype != np.uint8 or images.ndim != 4:
-        raise ValueError(f"images must be uint8 of shape (count, h, w, c), got {images.dtype} {images.shape}.")
-    count, steps = len(images), len(images) // batch_size if batch_size >= 1 else 0
-    if steps < 1:
-        raise ValueError(f"A batch of {batch_size} needs at least that many images and one, there are {count}.")
-    on_host = tf.constant(images)
+    steps, batch = _batches(images, batch_size, seed)
+    # The epoch of the next pass. No variable, since a distribution strategy would copy it to each replica, and nothing
+    # in Python: tf.data's threads would wait for the interpreter for ever when the program ends.
+    state = tf.lookup.experimental.MutableHashTable(tf.int64, tf.int64, first_epoch, experimental_is_anonymous=True)
+    next_epoch = tf.constant(0, tf.int64)  # the table's only key
+
+    def one_pass(_):
+        epoch = state.lookup(next_epoch)
+        return tf.data.Dataset.range(epoch * steps, (epoch + 1) * steps)
+
+    def deliver(position, real_images):
+        epoch, step = position // steps, position % steps
+        if step == steps - 1:
+            state.insert(next_epoch, tf.maximum(state.lookup(next_epoch), epoch + 1))
+        return real_images
+
+    positions = tf.data.Dataset.from_tensors(0).flat_map(one_pass)
+    batches = positions.map(lambda position: (position, batch(position)), num_parallel_calls=1, deterministic=True)
+    batches = batches.prefetch(2).map(deliver).apply(tf.data.experimental.assert_cardinality(steps))
+    return batches.with_options(_options())
+
+
+def make_stream(images: np.ndarray, *, batch_size: int = 64, seed: int = 0, first_epoch: int = 0) -> tf.data.Dataset:
+    """Serves the epochs of `make_dataset` one after the other, without end, the same from each iterator.
+
+    For trainings that count their steps themselves: nothing that reads ahead or anew, as distribution strategies do,
+    changes what comes.
+
+    Args, Returns and Raises: as in `make_dataset`.
+    """
+    steps, batch = _batches(images, batch_size, seed)
+    positions = tf.data.Dataset.range(first_epoch * steps, tf.int64.max)
+    batches = positions.map(batch, num_parallel_calls=1, deterministic=True).prefetch(2)
+    return batches.with_options(_options())
+
+
+def _batches(images, batch_size: int, seed: int):
+    """Returns the steps of an epoch, and a function from a position (steps since epoch 0) to a batch."""
+    if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.ndim != 4:
+        got = f"{images.dtype} {images.shape}" if isinstance(images, np.ndarray) else type(images).__name__
+        raise ValueError(f"images must be a NumPy array, uint8 of shape (count, height, width, channels), got {got}.")
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be 1 or more, got {batch_size}.")
+    count, steps = len(images), len(images) // batch_size
+    if not steps:
+        raise ValueError(
+            f"There are {count} images and a batch takes {batch_size}: give a smaller batch size (--batch-size on the "
+            "command line)."
+        )
+    on_host = _lend(images)
 
     def batch(position):
         epoch, step = position // steps, position % steps
@@ -151,43 +217,31 @@ def make_dataset(
         chosen = tf.ensure_shape(tf.gather(on_host, order), (batch_size, *images.shape[1:]))
         return tf.cast(chosen, tf.float32) / 127.5 - 1.0
 
-    first, last = first_epoch * steps, None if epochs is None else (first_epoch + epochs) * steps
-    positions = tf.data.Dataset.range(first, tf.int64.max if last is None else last)
+    return steps, batch
+
+
+def _options() -> tf.data.Options:
     options = tf.data.Options()
     # Nothing here is left to tune, and the thread that tunes sleeps ever longer: `fit` would wait for it at its end.
     options.autotune.enabled = False
-    return positions.map(batch, num_parallel_calls=1, deterministic=True).prefetch(2).with_options(options)
+    # Nor to rewrite: for that TensorFlow would copy all images into the graph of each iterator.
+    options.experimental_optimization.apply_default_optimizations = False
+    return options
 
 
-def fit_image(image: Image.Image, image_size: int, channels: int) -> np.ndarray:
-    """Turns any picture into a square of the wanted size: upright, on white, cropped at the center, antialiased.
-
-    Args:
-        image: a Pillow image of any mode: grey, palette, RGBA, CMYK, 16 bit, with EXIF rotation or not. Of an
-            animation, the first frame counts.
-        image_size: height and width wanted, in pixels.
-        channels: 1 for grey, 3 for RGB.
-
-    Returns:
-        uint8 of shape (image_size, image_size, channels).
-    """
-    image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I") or image.mode == "F":
-        image = _from_high_depth(image)
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    image = image.convert("L" if channels == 1 else "RGB")
-    if image.size != (image_size, image_size):
-        image = ImageOps.fit(image, (image_size, image_size), method=Image.Resampling.LANCZOS)
-    return np.asarray(image, np.uint8).reshape(image_size, image_size, channels)
+def _lend(images: np.ndarray) -> tf.Tensor:
+    """Makes a tensor of an array, without a copy where it lies as those of `_empty`. `tf.constant` copies any."""
+    if images.ctypes.data % 64 or not (images.flags.c_contiguous and images.flags.writeable):
+        images, original = _empty(images.shape), images
+        images[...] = original
+    return tf.experimental.dlpack.from_dlpack(images.__dlpack__())
 
 
-def _from_high_depth(image: Image.Image) -> Image.Image:
-    """Scales 16-bit grey (0..65535) and float grey (0..1, or 0..255) to 8 bits, which `convert` would clip."""
-    values = np.asarray(image, np.float64)
-    top = 65535.0 if image.mode.startswith("I") else (1.0 if values.max(initial=0.0) <= 1.0 else 255.0)
-    return Image.fromarray(np.rint(np.clip(values / top, 0, 1) * 255).astype(np.uint8))
+def _empty(shape: tuple[int, ...]) -> np.ndarray:
+    """Makes an uint8 array that TensorFlow can use where it is: it begins at a multiple of 64 bytes."""
+    memory = np.empty(math.prod(shape) + 64, np.uint8)
+    start = -memory.ctypes.data % 64
+    return memory[start : start + math.prod(shape)].reshape(shape)
 
 
 def _fit_all(images: np.ndarray, image_size: int, channels: int) -> np.ndarray:
@@ -201,73 +255,154 @@ def _as_picture(image: np.ndarray) -> Image.Image:
 
 
 def _load_folder(folder: Path, image_size: int, channels: int) -> np.ndarray:
-    if not folder.is_dir():
+    if os.path.isfile(folder):
+        raise ValueError(f"{folder} is a file: unpack it if it is an archive, and name the folder of the images.")
+    if not os.path.isdir(folder):
         raise FileNotFoundError(f"There is no folder {folder}. Name a folder of images, 'bundled' or 'tfds:NAME'.")
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
+    if _is_run(folder):
+        raise ValueError(f"{folder} is the folder of a run: name the folder of its images.")
+    paths, others, skipped = _find_pictures(folder)
+    tried = len(paths) + len(skipped)
     if not paths:
-        raise ValueError(f"No image in {folder} (looked for {', '.join(IMAGE_SUFFIXES)}, in subfolders too).")
-    images, skipped = [], []
-    for path in paths:
+        raise ValueError(
+            f"No image in {folder} (looked for {', '.join(pictures.endings())}, in subfolders too)"
+            + f", only {others}" * bool(others)
+            + f", not opened: {_some(skipped, 10, '; ')}" * bool(skipped)
+            + "."
+        )
+    images = _empty((len(paths), image_size, image_size, channels))  # takes memory as it is filled
+    count, flat, remarks = 0, 0, collections.defaultdict(list)
+    # tqdm shows nothing where stderr is no terminal, and fails where there is none.
+    hidden = None if sys.stderr else True
+    for path in tqdm(paths, f"Reading {len(paths):,} files", unit=" files", leave=False, delay=1, disable=hidden):
+        name = str(path.relative_to(folder))
         try:
-            images.append(_read_image(path, image_size, channels))
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            skipped.append(f"{path.relative_to(folder)} ({_reason(error)})")
+            images[count], found = pictures.read(path, image_size, channels)
+        except Exception as error:  # of any kind: one picture must not cost the others
+            skipped.append(f"{name} ({pictures.reason(error)})")
+            continue
+        for remark in found:
+            remarks[remark].append(name)
+        flat += int(images[count].max()) - int(images[count].min()) <= 2
+        count += 1
+
+    said = []
     if skipped:
-        named = "; ".join(skipped[:10]) + (f"; and {len(skipped) - 10} more" if len(skipped) > 10 else "")
-        warnings.warn(f"Skipped {len(skipped)} of {len(paths)} images in {folder}: {named}.", stacklevel=4)
-    if not images:
-        raise ValueError(f"None of the {len(paths)} images in {folder} can be used: {named}.")
-    return np.stack(images)
+        said.append(f"Skipped {len(skipped)} of {tried} images in {folder}: {_some(skipped, 10, '; ')}.")
+    if count and others:
+        said.append(f"Not read in {folder}: {others}.")
+    for remark, names in remarks.items():
+        said.append(f"Look at {len(names)} picture{'s' * (len(names) > 1)} ({remark}): {_some(names, 5, ', ')}.")
+    if count and flat >= 0.9 * count:
+        said.append(f"{flat} of {count} images in {folder} have one colour each: there is nothing to learn from them.")
+    if said:
+        warnings.warn(" ".join(said), stacklevel=3)
+    if not count:
+        raise ValueError(f"None of the {len(paths)} images in {folder} can be used: {_some(skipped, 10, '; ')}.")
+    return images[:count]
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, (SyntaxError, Image.UnidentifiedImageError)):
-        return "not a readable image"
-    if isinstance(error, Image.DecompressionBombError):
-        return f"over {MAX_PIXELS // 1_000_000} million pixels"
-    return str(error)
+def _find_pictures(folder: Path) -> tuple[list[Path], str, list[str]]:
+    """Lists the picture files, counts the others by their ending in words, and names folders that cannot be opened."""
+    paths, others, skipped, entered = [], collections.Counter(), [], set()
+    wanted = pictures.endings()
+
+    def closed(error):
+        skipped.append(f"{os.path.relpath(error.filename, folder)} ({pictures.reason(error)})")
+
+    for place, folders, names in os.walk(folder, onerror=closed, followlinks=True):
+        real = os.path.realpath(place)
+        if real in entered or _is_run(place):
+            folders.clear()
+            continue
+        entered.add(real)
+        folders[:] = sorted(name for name in folders if _is_the_users(name))
+        for name in filter(_is_the_users, names):
+            ending = Path(name).suffix.lower()
+            if ending in wanted:
+                paths.append(Path(place, name))
+            else:
+                others[ending or "without an ending"] += 1
+    # By the parts of the names, not as this system compares paths: the same order everywhere.
+    paths.sort(key=lambda path: path.relative_to(folder).parts)
+    counted = sorted(others.items(), key=lambda item: (-item[1], item[0]))
+    counted = [f"{ending} ({count} file{'s' * (count > 1)})" for ending, count in counted]
+    return paths, _some(counted, 6, ", ", " endings"), skipped
 
 
-def _read_image(path: Path, image_size: int, channels: int) -> np.ndarray:
-    with warnings.catch_warnings():
-        # Pillow warns of very large images; MAX_PIXELS is this module's own, lower limit.
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        with Image.open(path) as image:
-            width, height = image.size
-            if min(width, height) < MIN_SIDE:
-                raise ValueError(f"{width}x{height} pixels, under {MIN_SIDE}")
-            if width * height > MAX_PIXELS:
-                raise Image.DecompressionBombError
-            return fit_image(image, image_size, channels)
+def _is_run(folder: str | Path) -> bool:
+    folders = (os.path.join(folder, name) for name in ("checkpoints", "snapshots"))
+    return os.path.isfile(os.path.join(folder, "config.json")) and any(map(os.path.isdir, folders))
+
+
+def _is_the_users(name: str) -> bool:
+    return not name.startswith(".") and name not in NOT_THE_USERS
+
+
+def _some(names: list[str], limit: int, between: str, of_what: str = "") -> str:
+    rest = f"{between}and {len(names) - limit} more{of_what}" if len(names) > limit else ""
+    return between.join(names[:limit]) + rest
 
 
 def _load_tfds(name: str, image_size: int, channels: int, split: str, data_dir: str | Path | None) -> np.ndarray:
     import tensorflow_datasets as tfds  # here, because it takes long to import and only this source needs it
 
+    data_dir = data_dir and os.path.expanduser(data_dir)
     try:
         builder = tfds.builder(name, data_dir=data_dir)
-    except (tfds.core.registered.DatasetNotFoundError, ValueError) as error:
+    except ValueError as error:  # DatasetNotFoundError is one
         raise ValueError(f"TensorFlow Datasets has no dataset {name!r}. Other sources: 'bundled', a folder.") from error
-    key = next((key for key, kind in builder.info.features.items() if isinstance(kind, tfds.features.Image)), None)
+    except Exception as error:
+        raise _why_not(name, error) from error
+    features = builder.info.features or {}
+    key = next((key for key, kind in features.items() if isinstance(kind, tfds.features.Image)), None)
     if key is None:
-        raise ValueError(f"The dataset {name!r} has no image feature, only {', '.join(builder.info.features)}.")
+        raise ValueError(f"The dataset {name!r} has no image feature, only {', '.join(features)}.")
     try:
         with _few_quiet_retries():
             builder.download_and_prepare()
-    except (OSError, tfds.core.download.DownloadError) as error:
-        raise ConnectionError(
-            f"Cannot download tfds:{name} ({type(error).__name__}): check the network and the free space in "
-            f"{builder.data_path}, or use the source 'bundled', which needs no network."
-        ) from error
+    except Exception as error:
+        raise _why_not(name, error, builder) from error
     if split not in builder.info.splits:
         raise ValueError(f"The dataset {name!r} has the splits {', '.join(builder.info.splits)}, got {split!r}.")
 
-    examples = builder.as_dataset(split=split).map(lambda example: example[key])
-    images = np.empty((builder.info.splits[split].num_examples, image_size, image_size, channels), np.uint8)
-    for place, image in enumerate(tfds.as_numpy(examples)):
-        as_is = image.shape == images.shape[1:] and image.dtype == np.uint8
-        images[place] = image if as_is else fit_image(_as_picture(image), image_size, channels)
+    images = _empty((builder.info.splits[split].num_examples, image_size, image_size, channels))
+    try:
+        examples = builder.as_dataset(split=split).map(lambda example: example[key])
+        for place, image in enumerate(tfds.as_numpy(examples)):
+            as_is = image.shape == images.shape[1:] and image.dtype == np.uint8
+            images[place] = image if as_is else fit_image(_as_picture(image), image_size, channels)
+    except tf.errors.OpError as error:
+        raise ValueError(
+            f"The files of tfds:{name} cannot be read ({type(error).__name__}): delete {builder.data_path} and start "
+            "again."
+        ) from error
+    except TypeError as error:  # from Pillow, of colours in more than 8 bits
+        raise ValueError(f"The images of tfds:{name} are of a kind that is not read: {error}.") from error
     return images
+
+
+def _why_not(name: str, error: Exception, builder=None) -> Exception:
+    """Puts into one sentence what TensorFlow Datasets raised when it found or prepared a dataset."""
+    from tensorflow_datasets.core import download
+
+    by_hand = getattr(builder, "MANUAL_DOWNLOAD_INSTRUCTIONS", None)
+    not_there = isinstance(error, (OSError, download.DownloadError, tf.errors.OpError))
+    if by_hand and (not_there or isinstance(error, AssertionError)):
+        says = str(error) if isinstance(error, AssertionError) else f"{error} {by_hand}"
+        return ValueError(f"tfds:{name} must be downloaded by hand. TensorFlow Datasets says: {' '.join(says.split())}")
+    if not_there:
+        where = f" in {builder.data_path}" if builder else ""
+        return ConnectionError(
+            f"Cannot download tfds:{name} ({type(error).__name__}): check the network and the free space{where}, "
+            "or use the source 'bundled', which needs no network."
+        )
+    if isinstance(error, ImportError) and error.name:
+        return ValueError(f"tfds:{name} needs the package {error.name}, which is not installed.")
+    text = " ".join(str(error).split())[:300]
+    return ValueError(
+        f"tfds:{name} cannot be prepared ({type(error).__name__}: {text}). Other sources: 'bundled', a folder."
+    )
 
 
 @contextlib.contextmanager

@@ -7,8 +7,11 @@
 Scores made with two extractors cannot be compared, whatever they are called.
 """
 
+import contextlib
 import hashlib
-from collections.abc import Callable
+import os
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,9 +19,27 @@ import keras
 import numpy as np
 from dcgan_keras import data, metrics
 from keras import layers
+from tqdm import tqdm
 
 FASHION_SHA256 = "fa02806b2ccd30eb440da287a0725e5f8ba383fcbb58308b792359c14f156394"
 INCEPTION_SIDE = 299  # pixels, what the weights were trained on
+INCEPTION_FOLDER = "https://storage.googleapis.com/tensorflow/keras-applications/inception_v3/"
+OVERSHOOT = 1.5  # floats up to here are clipped to 1, as resampling and noise need it; beyond, they mean something else
+
+
+@contextlib.contextmanager
+def _usual_settings():
+    """Float32 and channels last within the block or the function, whatever the process has set for its own networks."""
+    policy, floatx, order = keras.config.dtype_policy(), keras.config.floatx(), keras.config.image_data_format()
+    keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy("float32")
+    keras.config.set_image_data_format("channels_last")
+    try:
+        yield
+    finally:
+        keras.config.set_floatx(floatx)
+        keras.config.set_dtype_policy(policy)
+        keras.config.set_image_data_format(order)
 
 
 class Features(NamedTuple):
@@ -31,8 +52,9 @@ class Features(NamedTuple):
 class Extractor:
     """A frozen network that turns images into features.
 
-    Calling it with images, float of shape (count, height, width, 1 or 3) in [-1, 1] or uint8, gives their `Features`.
-    They go through the network in batches, so memory grows only with what comes out.
+    It is called with images of shape (count, height, width, 1 or 3), floats in [-1, 1] or whole numbers from 0 to 255.
+    They go through the network in batches, so memory grows only with what comes out. It computes in float32, whatever
+    the process has set for its own networks, and shows a bar where it takes longer than a second in a terminal.
 
     Attributes:
         name: `fashion` or `inception`, or what the weights are.
@@ -48,16 +70,36 @@ class Extractor:
         self._prepare = prepare
         self._batch_size = batch_size
 
-    def __call__(self, images: np.ndarray) -> Features:
-        """Raises ValueError if the images do not fit."""
-        images = np.asarray(images)
-        if images.ndim != 4 or images.shape[-1] not in (1, 3) or not len(images):
-            raise ValueError(f"Images must have the shape (count, height, width, 1 or 3), got {images.shape}.")
-        parts = []
-        for start in range(0, len(images), self._batch_size):
-            batch = _scaled(images[start : start + self._batch_size])
-            features, logits = self._network(self._prepare(batch), training=False)
-            parts.append((np.asarray(features), np.asarray(keras.ops.softmax(logits))))
+    def __call__(self, images: np.ndarray | Iterator[np.ndarray], count: int | None = None) -> Features:
+        """Computes the `Features` of the images.
+
+        Args:
+            images: an array, or an iterator of such arrays.
+            count: how many to look at, the first ones. None takes all.
+
+        Raises:
+            ValueError: if there are no images or they do not fit.
+        """
+        arrays = images if isinstance(images, Iterator) else iter([images])
+        parts, done = [], 0
+        with _bar(f"Features ({self.name})", count) as bar:
+            while count is None or done < count:
+                array = next(arrays, None)
+                if array is None:
+                    break
+                array = np.asarray(array)
+                if array.ndim != 4 or array.shape[-1] not in (1, 3) or not len(array):
+                    raise ValueError(f"Images must have the shape (count, height, width, 1 or 3), got {array.shape}.")
+                array = array if count is None else array[: count - done]
+                bar.total = bar.total or len(array)
+                for start in range(0, len(array), self._batch_size):
+                    batch = _scaled(array[start : start + self._batch_size])
+                    features, logits = self._network(self._prepare(batch), training=False)
+                    parts.append((np.asarray(features), np.asarray(keras.ops.softmax(logits))))
+                    bar.update(len(batch))
+                done += len(array)
+        if not parts:
+            raise ValueError("There are no images.")
         return Features(*(np.concatenate(part) for part in zip(*parts)))
 
 
@@ -81,6 +123,13 @@ def fashion_weights() -> Path:
     return data.assets_folder() / "weights" / "fashion_classifier.weights.h5"
 
 
+def inception_weights() -> Path:
+    """Returns where Keras keeps the weights of `inception`, whether they are there yet or not."""
+    home = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
+    return home / "models" / "inception_v3_weights_tf_dim_ordering_tf_kernels.h5"
+
+
+@_usual_settings()
 def build_classifier() -> keras.Model:
     """Builds the network of `fashion`, untrained: a classifier of grey images of 28x28 in 10 classes.
 
@@ -110,6 +159,7 @@ def build_classifier() -> keras.Model:
     return keras.Model(images, [features, logits], name="classifier")
 
 
+@_usual_settings()
 def train_classifier(images: np.ndarray, labels: np.ndarray, *, epochs: int = 10, seed: int = 0) -> keras.Model:
     """Trains the network of `fashion` on images of any kind, for an extractor of their own domain.
 
@@ -166,6 +216,7 @@ def load_fashion(path: str | Path | None = None) -> Extractor:
     return Extractor("fashion", network, sha256, prepare, batch_size=500)
 
 
+@_usual_settings()
 def load_inception(weights: str | None = "imagenet") -> Extractor:
     """Loads InceptionV3: 2,048 pooled features and 1,000 class probabilities.
 
@@ -184,8 +235,10 @@ def load_inception(weights: str | None = "imagenet") -> Extractor:
     except Exception as error:  # a failed download is a bare Exception in Keras
         if not isinstance(error, OSError) and "URL fetch failure" not in str(error):
             raise
+        path = inception_weights()
         raise ConnectionError(
-            "Cannot download the InceptionV3 weights (92 MB): check the network, or use the extractor 'fashion', "
+            "Cannot download the InceptionV3 weights (92 MB): check the network, or put "
+            f"{INCEPTION_FOLDER}{path.name} into {path.parent} by hand, or use the extractor 'fashion', "
             "which comes with the package."
         ) from error
     network = keras.Model(backbone.inputs, [backbone.get_layer("avg_pool").output, backbone.output])
@@ -207,10 +260,24 @@ def load_inception(weights: str | None = "imagenet") -> Extractor:
     return Extractor(name, network, digest.hexdigest(), prepare, batch_size=50)
 
 
+def _bar(title: str, total: int | None) -> tqdm:
+    """Returns a progress bar, seen in a terminal if it takes longer than a second."""
+    # tqdm fails where there is no stderr at all, as in IDLE.
+    return tqdm(total=total, desc=title, unit=" images", leave=False, delay=1, disable=None if sys.stderr else True)
+
+
 def _scaled(images: np.ndarray) -> np.ndarray:
-    """Maps uint8 to [-1, 1]; clips floats, as a picture file would."""
-    if images.dtype == np.uint8:
+    """Maps whole numbers from 0 to 255 to [-1, 1]; clips floats that overshoot a little, as a picture file would."""
+    whole = images.dtype.kind in "iu"
+    if not whole and images.dtype.kind != "f" and images.dtype.name != "bfloat16":
+        raise ValueError(f"Images must be whole numbers or floats, got {images.dtype}.")
+    low, high = float(images.min()), float(images.max())
+    if whole:
+        if low < 0 or high > 255:
+            raise ValueError(f"Images of whole numbers must be from 0 to 255, got {low:g} to {high:g}.")
         return images.astype(np.float32) / 127.5 - 1.0
-    if not np.isfinite(images).all():
+    if not np.isfinite([low, high]).all():
         raise ValueError("Images must be finite: there is an infinity or a nan among them.")
+    if max(-low, high) > OVERSHOOT:
+        raise ValueError(f"Images of floats must be from -1 to 1, got {low:g} to {high:g}: scale them, or give uint8.")
     return np.clip(images.astype(np.float32), -1.0, 1.0)

@@ -3,11 +3,14 @@
 import contextlib
 import errno
 import os
+import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 _PREFIX = ".unfinished-"
+_PATIENCE = 2.0  # seconds that another program may hold the old file open: virus scanners do it for a moment
 
 
 @contextlib.contextmanager
@@ -19,19 +22,24 @@ def atomic(path: str | Path) -> Iterator[Path]:
             Keras and imageio choose the format by them.
 
     Yields:
-        The temporary path to write to.
+        The temporary path to write to, an empty file.
 
     Raises:
-        OSError: in one sentence, if the disk is full or may not be written to. What was there before is still there.
+        OSError: in one sentence, if the disk is full or may not be written to, `path` or its folder cannot be what it
+            should, or another program holds the old file open. What was there before is still there.
     """
     path = Path(path)
-    unfinished = path.with_name(f"{_PREFIX}{os.getpid()}-{path.name}")
+    unfinished = path.parent / (_PREFIX + secrets.token_hex(8) + "".join(path.suffixes))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if os.path.isdir(path):
+            raise IsADirectoryError
+        # Made anew ("x"), so that a link which somebody put there is never written through.
+        open(unfinished, "xb").close()
         yield unfinished
-        with open(unfinished, "rb") as file:
+        with open(unfinished, "r+b") as file:  # Windows flushes only what may be written to
             os.fsync(file.fileno())
-        os.replace(unfinished, path)
+        _replace(unfinished, path)
     except (OSError, RuntimeError) as error:  # HDF5 reports some failed writes as the second
         reason = _reason(error, path)
         if reason is None:
@@ -42,11 +50,32 @@ def atomic(path: str | Path) -> Iterator[Path]:
             unfinished.unlink(missing_ok=True)
 
 
+def _replace(unfinished: Path, path: Path) -> None:
+    """Renames over the old file. Windows refuses that while a program has it open: tried again for a short while."""
+    end = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return os.replace(unfinished, path)
+        except PermissionError as error:
+            # The folder could be written to a moment ago, so EACCES has no other cause.
+            if error.errno != errno.EACCES:
+                raise
+            if time.monotonic() > end:
+                raise OSError(errno.EBUSY, "another program has it open, close it there and try again") from error
+        time.sleep(0.05)
+
+
 def _reason(error: Exception, path: Path) -> str | None:
-    """Says why a file could not be written, None if it was for another reason than the disk or the rights."""
+    """Says why a file could not be written, None if it was for another reason than the disk, the rights or the path."""
     number = getattr(error, "errno", None)
-    folder = next(parent for parent in path.parents if parent.exists())
-    if number == errno.ENOSPC or "No space left" in str(error) or shutil.disk_usage(folder).free < 4096:
+    folder = next((parent for parent in path.parents if os.path.exists(parent)), Path("."))
+    if os.path.isdir(path):
+        return "there is a folder of this name"
+    if not os.path.isdir(folder):
+        return f"{folder} is not a folder"
+    if number == errno.EBUSY:
+        return error.strerror
+    if number in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error) or shutil.disk_usage(folder).free < 4096:
         return "the disk is full"
     if number in (errno.EROFS, errno.EACCES, errno.EPERM) or "Read-only" in str(error):
         return f"{folder} may not be written to"
@@ -54,6 +83,7 @@ def _reason(error: Exception, path: Path) -> str | None:
 
 
 def remove_unfinished(folder: str | Path) -> None:
-    """Deletes what a killed process left half-written anywhere below `folder`."""
+    """Deletes what a killed process left half-written anywhere below `folder`, as far as it may be deleted."""
     for path in Path(folder).rglob(f"{_PREFIX}*"):
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            path.unlink()

@@ -116,7 +116,8 @@ def kid(
         seed: of the choice of subsets.
 
     Returns:
-        The mean over subsets, and the standard error that their choice alone brings. Other images move it more.
+        The mean over subsets, and the standard error that their choice alone brings: 0 where each would hold all rows
+        of both sets. Other images move it more.
 
     Raises:
         ValueError: if the features do not fit, or a subset is larger than a set or smaller than 2.
@@ -127,6 +128,8 @@ def kid(
             f"subset_size must be from 2 to the smaller set's {min(len(real), len(fake))} rows and subsets 2 or more, "
             f"got {subset_size} and {subsets}."
         )
+    if subset_size == len(real) == len(fake):  # all subsets are one and the same
+        return Estimate(float(_mmd(real, fake)), 0.0)
     rng = np.random.default_rng(seed)
     values = []
     for _ in range(subsets):

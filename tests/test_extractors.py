@@ -1,16 +1,29 @@
 """Extractors: what comes out has the right shape, scale and origin, and what does not fit is refused in a sentence."""
 
+import contextlib
+import functools
+import io
 import shutil
+import sys
+import time
+from pathlib import Path
 
 import keras
+import ml_dtypes
 import numpy as np
 import pytest
+import tensorflow as tf
 from dcgan_keras import data, extractors
 
 
 @pytest.fixture(scope="module")
 def fashion():
     return extractors.load("fashion")
+
+
+@functools.cache
+def clothes():
+    return data.load_bundled("test")[0]
 
 
 @pytest.fixture(scope="module")
@@ -34,16 +47,118 @@ def test_features_are_standardised(fashion):
 
 
 def test_bytes_and_floats_and_batches_agree(fashion):
-    images = data.load_bundled("test")[0][:700]  # over one batch, and no whole number of them
+    images = clothes()[:700]  # over one batch, and no whole number of them
     scaled = images.astype(np.float64) / 127.5 - 1
     np.testing.assert_allclose(fashion(images).features, fashion(scaled).features, atol=1e-5)
     np.testing.assert_allclose(fashion(images).features[600:], fashion(images[600:]).features, atol=1e-5)
 
 
 def test_dropout_and_batch_statistics_are_off(fashion):
-    images = data.load_bundled("test")[0][:64]
+    images = clothes()[:64]
     np.testing.assert_array_equal(fashion(images).features, fashion(images).features)
     np.testing.assert_allclose(fashion(images[:1]).features, fashion(images).features[:1], atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.int32, np.int64, np.uint16, np.uint64])
+def test_whole_numbers_of_any_type_are_the_same_images(fashion, dtype):
+    images = clothes()[:8]
+    np.testing.assert_array_equal(fashion(images.astype(dtype)).features, fashion(images).features)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64, ml_dtypes.bfloat16])
+def test_floats_of_any_type_are_close(fashion, dtype):
+    images = clothes()[:8].astype(np.float32) / 127.5 - 1
+    assert np.abs(fashion(images.astype(dtype)).features - fashion(images).features).max() < 0.1
+
+
+def test_a_small_overshoot_is_clipped(fashion):
+    images = clothes()[:8].astype(np.float32) / 127.5 - 1
+    over = np.where(np.abs(images) == 1, images * 1.4, images)
+    np.testing.assert_array_equal(fashion(over).features, fashion(images).features)
+
+
+def test_batches_and_a_count_are_the_first_images(fashion):
+    images = clothes()[:700]
+    everything = fashion(images)
+
+    def endless():
+        while True:
+            yield images[:300]
+            yield tf.constant(images[300:])
+
+    np.testing.assert_allclose(fashion(iter([images[:9], images[9:]])).features, everything.features, atol=1e-5)
+    np.testing.assert_allclose(fashion(endless(), 450).features, everything.features[:450], atol=1e-5)
+    assert len(fashion(images, 5).features) == 5 and len(fashion(images, 900).features) == 700
+    with pytest.raises(ValueError, match="no images"):
+        fashion(iter([]))
+
+
+SETTINGS = ["dtype_policy", "floatx", "image_data_format"]
+
+
+@pytest.fixture
+def other_settings():
+    """Mixed precision, another default type, channels first: as keras.json or an earlier cell may have set them."""
+    before = [getattr(keras.config, name)() for name in SETTINGS]
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("mixed_float16")
+    keras.config.set_image_data_format("channels_first")
+    yield
+    for name, value in zip(SETTINGS, before):
+        getattr(keras.config, f"set_{name}")(value)
+
+
+def test_the_settings_of_the_process_change_no_feature(fashion, other_settings):
+    images = clothes()[:32]
+    there = extractors.load("fashion")
+    np.testing.assert_array_equal(there(images).features, fashion(images).features)
+    np.testing.assert_array_equal(there(images).probabilities, fashion(images).probabilities)
+    assert there.sha256 == fashion.sha256 and there(images).probabilities.dtype == np.float32
+    assert [keras.config.dtype_policy().name, keras.config.floatx(), keras.config.image_data_format()] == [
+        "mixed_float16",
+        "float64",
+        "channels_first",
+    ]
+
+
+def test_nor_of_inception(untrained_inception, other_settings):
+    found = extractors.load_inception(weights=None)
+    assert {weight.dtype for weight in found._network.weights} == {"float32"} and found.dimension == 2048
+    assert found._network.input_shape == (None, 299, 299, 3)
+    found._network.set_weights(untrained_inception._network.get_weights())
+    images = np.random.default_rng(0).integers(0, 256, (1, 28, 28, 1), dtype=np.uint8)
+    np.testing.assert_array_equal(found(images).features, untrained_inception(images).features)
+
+
+def test_settings_come_back_after_a_failure(monkeypatch, other_settings):
+    monkeypatch.setattr(extractors.layers, "Conv2D", None)
+    with pytest.raises(TypeError):
+        extractors.build_classifier()
+    assert keras.config.dtype_policy().name == "mixed_float16" and keras.config.floatx() == "float64"
+    assert keras.config.image_data_format() == "channels_first"
+
+
+class Terminal(io.StringIO):
+    isatty = staticmethod(lambda: True)
+
+
+@pytest.mark.parametrize(("stderr", "seen"), [(Terminal(), True), (io.StringIO(), False), (None, False)])
+def test_long_work_shows_a_bar_in_a_terminal(monkeypatch, fashion, stderr, seen):
+    def slow():
+        for _ in range(4):
+            time.sleep(0.35)
+            yield np.zeros((10, 28, 28, 1), np.uint8)
+
+    monkeypatch.setattr(sys, "stderr", stderr)
+    assert len(fashion(slow(), 40).features) == 40
+    if stderr is not None:
+        assert ("Features (fashion)" in stderr.getvalue() and "/40" in stderr.getvalue()) == seen
+
+
+def test_short_work_shows_none(fashion):
+    with contextlib.redirect_stderr(Terminal()) as stderr:
+        fashion(np.zeros((2, 28, 28, 1), np.uint8))
+    assert stderr.getvalue() == ""
 
 
 def test_the_weights_are_small_and_known(fashion):
@@ -102,13 +217,34 @@ def test_untrained_inception_does_not_pass_for_the_trained(untrained_inception):
     assert untrained_inception.name == "inception-untrained" and len(untrained_inception.sha256) == 64
 
 
-def test_no_network_is_one_sentence_that_names_the_bundled_extractor(monkeypatch):
+def test_no_network_is_one_sentence_that_says_where_to_put_the_file(monkeypatch, tmp_path):
     def offline(**_):
         raise Exception("URL fetch failure on https://example.org: None -- [Errno -2] Name or service not known")
 
     monkeypatch.setattr(keras.applications, "InceptionV3", offline)
-    with pytest.raises(ConnectionError, match="Cannot download.*'fashion', which comes with the package"):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "cache"))
+    with pytest.raises(ConnectionError, match="Cannot download.*'fashion', which comes with the package") as error:
         extractors.load("inception")
+    assert "inception_v3/inception_v3_weights_tf_dim_ordering_tf_kernels.h5 into" in str(error.value)
+    assert f"into {tmp_path / 'cache' / 'models'} by hand" in str(error.value)
+    monkeypatch.delenv("KERAS_HOME")
+    assert extractors.inception_weights().parent == Path.home() / ".keras" / "models"
+
+
+def test_keras_asks_for_the_file_that_the_sentence_names(monkeypatch):
+    asked = []
+
+    def get_file(name, origin, **options):
+        asked.append((name, origin, options["cache_subdir"]))
+        raise OSError("no network")
+
+    from keras.src.applications import inception_v3
+
+    monkeypatch.setattr(inception_v3.file_utils, "get_file", get_file)
+    with pytest.raises(ConnectionError, match="by hand"):
+        extractors.load("inception")
+    name = extractors.inception_weights().name
+    assert asked == [(name, extractors.INCEPTION_FOLDER + name, "models")]
 
 
 def test_another_fault_is_not_called_a_download(monkeypatch):
@@ -129,6 +265,15 @@ def test_another_fault_is_not_called_a_download(monkeypatch):
         (np.zeros((2, 32, 32, 1)), "28x28"),
         (np.zeros((2, 28, 28, 3)), "28x28"),
         (np.full((2, 28, 28, 1), np.nan), "finite"),
+        (np.full((2, 28, 28, 1), -np.inf), "finite"),
+        (np.full((2, 28, 28, 1), 255.0), "from -1 to 1, got 255 to 255"),
+        (np.linspace(-2, 2, 1568).reshape(2, 28, 28, 1), "from -1 to 1, got -2 to 2"),
+        (np.full((2, 28, 28, 1), 300, np.int32), "from 0 to 255, got 300 to 300"),
+        (np.full((2, 28, 28, 1), -1, np.int64), "from 0 to 255, got -1"),
+        (np.zeros((2, 28, 28, 1), bool), "whole numbers or floats, got bool"),
+        (np.zeros((2, 28, 28, 1), complex), "whole numbers or floats, got complex"),
+        (np.full((2, 28, 28, 1), "1"), "whole numbers or floats"),
+        (5, "shape"),
     ],
 )
 def test_images_that_do_not_fit_get_one_sentence(fashion, images, words):

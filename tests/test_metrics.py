@@ -76,7 +76,7 @@ def test_kid_is_the_double_sum_over_pairs(rng):
     between = sum(kernel(a, b) for a in x for b in y) / 49
     found = metrics.kid(x, y, subsets=3, subset_size=7)
     assert found.mean == pytest.approx(within - 2 * between, rel=1e-9)
-    assert found.standard_error == pytest.approx(0, abs=1e-9)
+    assert found.standard_error == 0  # the choice of subsets is none
 
 
 def test_kid_is_unbiased_and_seeded(rng):

@@ -3,8 +3,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 NOTEBOOKS ?= notebooks/*.ipynb
+# As many test processes as cores, one thread each: twice as fast on two cores as one process with two threads.
+PYTEST := OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 \
+	$(BIN)/python -m pytest -q -n auto --dist loadfile
 
-.PHONY: quickstart test lint unit nbval notebooks format clean
+.PHONY: quickstart test lint unit nbval fuzz mutants notebooks format clean
 
 quickstart: .venv/ready  ## Train on the bundled clothes: a few minutes, into runs/
 	$(BIN)/python -m dcgan_keras train
@@ -16,10 +19,16 @@ lint: .venv/ready  ## Check style and format
 	$(BIN)/ruff format --check .
 
 unit: .venv/ready  ## Test the module and the command line
-	$(BIN)/python -m pytest -q
+	$(PYTEST)
 
 nbval: .venv/ready  ## Re-execute every notebook in fast mode and compare its outputs
-	DCGAN_FAST=1 $(BIN)/python -m pytest -q --nbval --nbval-current-env --durations=0 notebooks
+	DCGAN_FAST=1 $(PYTEST) --nbval --nbval-current-env notebooks
+
+fuzz: .venv/ready  ## Make up fifty times as many malformed inputs as `unit` does: some minutes
+	DCGAN_FUZZ=50 $(PYTEST) tests/test_bad_input.py tests/test_exercises.py
+
+mutants: .venv/ready  ## Break the module in many places, one at a time, and count what no test notices: an hour or less
+	$(BIN)/python tests/mutants.py
 
 notebooks: .venv/ready  ## Execute every notebook in full and store its outputs, or some: NOTEBOOKS=notebooks/08*.ipynb
 	$(BIN)/jupyter nbconvert --to notebook --inplace --execute --ExecutePreprocessor.record_timing=False $(NOTEBOOKS)

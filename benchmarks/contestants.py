@@ -9,8 +9,9 @@ import importlib.util
 import keras
 import numpy as np
 import tensorflow as tf
-from dcgan_keras import data, models, presets, runs
+from dcgan_keras import data, presets, training
 from dcgan_keras.gan import DCGAN
+from dcgan_keras.layers import FastBatchNormalization
 from keras import layers
 
 IMAGES = data.load_images("bundled")
@@ -57,7 +58,7 @@ def dense_networks() -> tuple[keras.Sequential, keras.Sequential]:
     """A GAN without convolutions, of about as many parameters as the laptop preset (notebook 01)."""
     generator = [layers.Input((100,))]
     for _ in range(2):
-        generator += [layers.Dense(110), models.BatchNormalization(momentum=0.9), layers.ReLU()]
+        generator += [layers.Dense(110), FastBatchNormalization(momentum=0.9), layers.ReLU()]
     generator += [layers.Dense(28 * 28, activation="tanh"), layers.Reshape((28, 28, 1))]
     discriminator = [layers.Input((28, 28, 1)), layers.Flatten()]
     for _ in range(2):
@@ -190,21 +191,21 @@ class Ours:
     def __init__(self, name: str, gan: DCGAN, batch_size: int, images: np.ndarray = IMAGES):
         self.name, self.gan, self.batch_size = name, gan, batch_size
         self.networks = gan.generator, gan.discriminator
-        self.dataset = data.make_dataset(images, batch_size=batch_size, epochs=None)
+        self.dataset = data.make_stream(images, batch_size=batch_size)
 
     def run(self, steps: int) -> None:
-        self.gan.fit(self.dataset, steps_per_epoch=steps, verbose=0, shuffle=False)
+        self.gan.fit(self.dataset, steps_per_epoch=steps, verbose=0)
 
     @classmethod
     def same_networks(cls) -> "Ours":
-        gan = DCGAN(*tutorial_networks(models.BatchNormalization))
+        gan = DCGAN(*tutorial_networks(FastBatchNormalization))
         gan.compile(keras.optimizers.Adam(1e-4), keras.optimizers.Adam(1e-4))
         return cls("ours, same networks", gan, Tutorial.batch_size)
 
     @classmethod
     def laptop(cls) -> "Ours":
         settings = presets.get("laptop")
-        return cls("ours, laptop preset", runs.build(settings), settings.batch_size)
+        return cls("ours, laptop preset", training.build(settings), settings.batch_size)
 
 
 class PyTorch:
@@ -248,7 +249,7 @@ class PyTorch:
         """Builds the same stack of layers; 'same' padding as PyTorch has it for these kernels and strides."""
         torch, stack, channels = self.torch, [], network.input_shape[-1]
         for layer in network.layers:
-            kind = type(layer).__name__
+            kind = type(layer).__name__.removeprefix("Fast")
             if kind == "Dense":
                 stack.append(torch.nn.Linear(channels, layer.units, bias=layer.use_bias))
                 channels = layer.units
@@ -300,7 +301,7 @@ def all_contestants() -> list:
         for compiled, label in ((False, "eager"), (True, "torch.compile")):
             contestants.append(PyTorch(f"pytorch, {label}", tutorial_networks(), 256, 1e-4, compiled))
         for compiled, label in ((False, "eager"), (True, "torch.compile")):
-            networks = runs.build(laptop)
+            networks = training.build(laptop)
             pair = networks.generator, networks.discriminator
             contestants.append(PyTorch(f"pytorch, laptop networks, {label}", pair, laptop.batch_size, 5e-4, compiled))
     return contestants

@@ -27,7 +27,7 @@ CASES = {"one worker": (1, 1.0, False), "two apart": (2, 1.0, False), "weak": (2
 
 def work(preset: str, batch: int, seconds: float) -> None:
     """Trains as this process's TF_CONFIG says, or alone, and prints what one worker got through."""
-    from dcgan_keras import data, devices, presets, runs
+    from dcgan_keras import data, devices, presets, training
 
     import keras  # isort: skip  (after the module, which keeps TensorFlow's start-up lines away)
 
@@ -35,15 +35,15 @@ def work(preset: str, batch: int, seconds: float) -> None:
     settings = presets.get(preset)
     images = data.load_images("bundled", image_size=settings.image_size, channels=settings.channels)
     with strategy.scope():
-        gan = runs.build(settings)
+        gan = training.build(settings)
     together = batch * strategy.num_replicas_in_sync
-    batches = devices.distribute(data.make_dataset(images, batch_size=together, epochs=None), strategy, together)
+    batches = devices.distribute(data.make_stream(images, batch_size=together), strategy, together)
     ends = []
     note = keras.callbacks.LambdaCallback(on_train_batch_end=lambda step, logs: ends.append(time.perf_counter()))
 
     def run(steps):
         ends.clear()
-        gan.fit(batches, epochs=1, steps_per_epoch=steps, verbose=0, shuffle=False, callbacks=[note])
+        gan.fit(batches, epochs=1, steps_per_epoch=steps, verbose=0, callbacks=[note])
         # From the end of the second step on: the first may trace, and waits for the pipeline to fill.
         return (ends[-1] - ends[1]) / (steps - 2)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import dcgan_keras  # noqa: F401  (first: it keeps TensorFlow's start-up lines away)
 import keras
-from dcgan_keras import data, extractors, plots, runs, scores
+from dcgan_keras import data, extractors, models, plots, scores
 
 
 def main() -> None:
@@ -38,7 +38,7 @@ def main() -> None:
 
     committed = data.assets_folder() / "weights" / "fashion_generator.keras"
     for path in [committed, *sorted(arguments.keep.glob("*.keras"))]:
-        generator = runs.load_generator(path)
+        generator = models.load_generator(path)
         start = time.perf_counter()
         columns.append(judge.scores(scores.draw(generator, judge.count), path.stem))
         print(f"{path.stem}: drawn and scored in {time.perf_counter() - start:.0f} s", flush=True)

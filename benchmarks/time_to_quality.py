@@ -28,7 +28,7 @@ import dcgan_keras  # noqa: F401  (first: it keeps TensorFlow's start-up lines a
 import keras
 import numpy as np
 from contestants import Ours, Tutorial, dense_networks
-from dcgan_keras import data, extractors, files, metrics, plots, presets, runs, scores
+from dcgan_keras import data, extractors, files, metrics, models, plots, presets, scores, training
 from dcgan_keras.gan import DCGAN
 
 LEVELS = (50, 40, 30, 20, 15, 10, 8)
@@ -198,7 +198,7 @@ def main() -> None:
                 for minutes in MINUTES_KEPT:
                     if done < 60 * minutes <= steps * pace:
                         with files.atomic(keep / f"{name}-{seed}-{minutes}min.keras") as unfinished:
-                            generator.save(unfinished)
+                            models.plain(generator).save(unfinished)
                 done = steps * pace
                 if done >= before:  # a longer curve that is stored is not to be lost if this one is interrupted
                     curves[seed] = [(round(steps * pace, 1), value) for steps, value in points]
@@ -213,7 +213,7 @@ def build(name: str, seed: int, images: np.ndarray):
         contestant = Tutorial(images)
         return contestant, contestant.generator
     settings = presets.get("laptop", **(CONTESTANTS[name][2] or {}))
-    gan = runs.build(settings, seed)
+    gan = training.build(settings, seed)
     if name == "dense":
         # Fresh optimizers: these belong to the variables they were built with.
         optimizers = [keras.optimizers.Adam.from_config(o.get_config()) for o in (gan.g_optimizer, gan.d_optimizer)]

@@ -1,13 +1,21 @@
 """The command line: `dcgan` and `python -m dcgan_keras`."""
 
 import dataclasses
+import inspect
+import os
 import platform
+import shlex
+import subprocess
+import sys
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
+
+os.environ["MPLBACKEND"] = "Agg"  # it draws to files: whatever backend is set may be missing, or want a screen
+from dcgan_keras import presets  # noqa: E402
 
 app = typer.Typer(
     name="dcgan",
@@ -20,18 +28,47 @@ app = typer.Typer(
 RUN = typer.Argument(help="A run folder.")
 COLUMNS = typer.Option(min=1, help="Images a row.")
 ROWS = typer.Option(min=1, help="Rows of images.")
-RECIPE = "Hyperparameters: the preset's value unless given"
+KEPT = ("preset", "seed", "precision")  # of a run, and all hyperparameters but the epochs: a resume changes none
 
 
-def hyperparameter(help: str) -> typer.models.OptionInfo:
-    return typer.Option(help=help, rich_help_panel=RECIPE, show_default=False)
+@contextmanager
+def one_sentence_errors():
+    """Turns the module's errors and warnings into one sentence each: exit code 2 for bad input, 1 for a failed run."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a folder's name may not exist in the terminal's encoding
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # libraries' notes to their own developers
+        warnings.showwarning = lambda message, *_: typer.echo(f"Warning: {message}", err=True)
+        try:
+            yield
+        except (ValueError, FileNotFoundError, FileExistsError, NotADirectoryError) as error:
+            typer.echo(f"Error: {error}", err=True)
+            raise typer.Exit(2) from None
+        except (FloatingPointError, OSError) as error:
+            typer.echo(f"Error: {error}", err=True)
+            raise typer.Exit(1) from None
+
+
+def with_hyperparameters(command):
+    """Gives a command an option for each hyperparameter in place of its `**changes`, as `presets` declares them."""
+    signature = inspect.signature(command)
+    parameters = [each for each in signature.parameters.values() if each.kind is not each.VAR_KEYWORD]
+    panel = {"rich_help_panel": "Hyperparameters: the preset's value unless given", "show_default": False}
+    for field in dataclasses.fields(presets.Preset):
+        option = Annotated[Optional[field.type], typer.Option(help=field.metadata["help"], **panel)]
+        parameters.append(
+            inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=option)
+        )
+    command.__signature__ = signature.replace(parameters=parameters)
+    command.__annotations__ = {each.name: each.annotation for each in parameters}
+    return command
 
 
 @app.command()
+@with_hyperparameters
 def train(
-    preset: Annotated[
-        Optional[str], typer.Option(help="laptop, paper28, paper64 or document.", show_default="laptop")
-    ] = None,
+    preset: Annotated[Optional[str], typer.Option(help=f"{', '.join(presets.PRESETS)}.", show_default="laptop")] = None,
     source: Annotated[
         Optional[str], typer.Option(help="'bundled', 'tfds:NAME', or a folder of images.", show_default="bundled")
     ] = None,
@@ -58,78 +95,97 @@ def train(
     replicas: Annotated[
         Optional[int], typer.Option(help="Devices for mirrored: GPUs, or parts of the CPU.", show_default="all GPUs")
     ] = None,
-    epochs: Annotated[Optional[int], hyperparameter("Passes over the images. With --resume, the new total.")] = None,
-    image_size: Annotated[Optional[int], hyperparameter("Height and width of the images, in pixels.")] = None,
-    channels: Annotated[Optional[int], hyperparameter("1 for grey, 3 for RGB.")] = None,
-    batch_size: Annotated[Optional[int], hyperparameter("Images a step.")] = None,
-    latent_dim: Annotated[Optional[int], hyperparameter("Length of a latent vector.")] = None,
-    g_filters: Annotated[Optional[int], hyperparameter("Channels of the generator's last hidden map.")] = None,
-    d_filters: Annotated[Optional[int], hyperparameter("Channels of the discriminator's first map.")] = None,
-    kernel_size: Annotated[Optional[int], hyperparameter("Of all convolutions, in pixels.")] = None,
-    g_learning_rate: Annotated[Optional[float], hyperparameter("Adam's, for the generator.")] = None,
-    d_learning_rate: Annotated[Optional[float], hyperparameter("Adam's, for the discriminator.")] = None,
-    beta_1: Annotated[Optional[float], hyperparameter("Adam's decay of the first moment.")] = None,
-    loss: Annotated[
-        Optional[str], hyperparameter("non_saturating, saturating, least_squares, hinge or wasserstein.")
-    ] = None,
-    r1_gamma: Annotated[Optional[float], hyperparameter("Weight of the R1 penalty, 0 for none.")] = None,
-    ema_decay: Annotated[Optional[float], hyperparameter("Decay of the moving average, 0 for none.")] = None,
-    frames: Annotated[Optional[int], hyperparameter("Pictures in the GIF.")] = None,
+    **changes,
 ) -> None:
     """Train a DCGAN and write a run folder: GIF, samples, losses, networks, checkpoints."""
-    given = locals()
     with one_sentence_errors():
-        from dcgan_keras import devices, presets, runs
+        from dcgan_keras import devices, runs, training
 
         if strategy == "hosts" and run is None:
             raise ValueError("The strategy 'hosts' needs --run FOLDER, one folder that all hosts share.")
-        engine = devices.make_strategy(strategy, replicas)
-        names = [field.name for field in dataclasses.fields(presets.Preset)]
-        changes = {name: given[name] for name in names if given[name] is not None}
-        asked = {"source": source, "seed": seed, "score_every": score_every, "precision": precision}
+        where = devices.make_strategy(strategy, replicas)
+        changes = {name: value for name, value in changes.items() if value is not None}
+        asked = {
+            "preset": preset,
+            "source": source,
+            "seed": seed,
+            "score_every": score_every,
+            "precision": precision,
+            "data_dir": data_dir and str(data_dir.expanduser().absolute()),
+        }
+        asked = {name: value for name, value in asked.items() if value is not None}
         if resume:
-            this = resumed(run, {"preset": preset, **asked, **changes})
-            images = runs.load_images(this)
+            this, images = resumed(run, asked, changes)
         else:
-            name = "laptop" if preset is None else preset
-            settings = presets.get(name, **changes)
-            folder = run or runs.free_folder("runs", name)
-            asked = {name: value for name, value in asked.items() if value is not None}
-            this = runs.Run(folder, settings, name, data_dir=data_dir and str(data_dir), **asked)
-            # All that can be wrong with the input shows here, before the folder exists.
-            runs.build(settings, this.seed)
-            images = runs.load_images(this)
-            runs.check_images(this, images)
-            devices.check_batch(settings.batch_size, engine)
-            if devices.is_chief(engine):
-                runs.create(this)
-        typer.echo(f"Training {this.preset} on {len(images):,} images from {this.source}, into {this.folder}")
-        typer.echo(f"Device: {devices.describe(engine)}")
+            this, images = new_run(run, asked, changes, where)
+        settings, count = this.settings, len(runs.hold_out(this, images)[0])
+        steps = count // settings.batch_size
+        typer.echo(f"Training {this.preset} on {count:,} images from {this.source}, into {this.folder}")
+        typer.echo(
+            f"Images of {settings.image_size}x{settings.image_size}, {'grey' if settings.channels == 1 else 'colour'}; "
+            f"{settings.epochs:,} epochs of {steps:,} steps of {settings.batch_size}: {settings.epochs * steps:,} steps"
+        )
+        if settings.epochs * steps < presets.FEW_STEPS:
+            warnings.warn(
+                f"{settings.epochs * steps} steps are few, the pictures will be noise or blobs: give more --epochs or "
+                "a smaller --batch-size, or leave both out.",
+                stacklevel=1,
+            )
+        typer.echo(f"Device: {devices.describe(where)}")
         try:
-            runs.train(this, images, engine)
+            training.train(this, images, strategy=where)
         except KeyboardInterrupt:
-            typer.echo(f"\nStopped. Go on with: dcgan train --resume --run {this.folder}")
+            words = ["dcgan", "train", "--resume", "--run", str(this.folder)]
+            quoted = subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+            typer.echo(f"\nStopped. Go on with: {quoted}")
             raise typer.Exit(130) from None
         typer.echo(f"Done. See {this.folder / 'training.gif'} and {this.folder / 'samples.png'}")
 
 
-def resumed(folder: Optional[Path], changes: dict) -> "runs.Run":  # noqa: F821
-    """Opens the run to go on with, and refuses to change anything of it but the number of epochs."""
-    from dcgan_keras import runs
+def new_run(folder: Optional[Path], asked: dict, changes: dict, strategy):
+    """Checks everything that can be wrong with the input, then makes the folder. Returns the run and its images."""
+    from dcgan_keras import devices, extractors, runs, scores, training
+
+    name = asked.setdefault("preset", "laptop")
+    this = runs.Run(folder or Path("runs"), presets.get(name, **changes), **asked)
+    training.build(this.settings, this.seed)
+    if this.score_every:
+        extractors.load(scores.extractor_for(this.settings))
+    images = runs.load_images(this)
+    suited = presets.suited(this.settings, len(runs.hold_out(this, images)[0]), changes.keys())
+    if suited != this.settings:
+        typer.echo(
+            f"{len(images):,} images are fewer than the preset was made for: --epochs {suited.epochs} and --batch-size "
+            f"{suited.batch_size} unless you give others."
+        )
+        this = dataclasses.replace(this, settings=suited)
+    runs.check_images(this, images)
+    devices.check_batch(this.settings.batch_size, strategy)
+    if not folder:
+        this = dataclasses.replace(this, folder=runs.new_folder("runs", name))
+    return (runs.create(this) if devices.is_chief(strategy) else this), images
+
+
+def resumed(folder: Optional[Path], asked: dict, changes: dict):
+    """Opens the run to go on with, and refuses to change what it trains. Returns the run and its images."""
+    from dcgan_keras import callbacks, extractors, runs, scores
 
     if folder is None:
         raise ValueError("--resume needs --run FOLDER, the run to go on with.")
     run = runs.open_run(folder)
-    names = ("preset", "source", "seed", "score_every", "precision")
-    kept = {**dataclasses.asdict(run.settings), **{name: getattr(run, name) for name in names}}
-    asked = {name: value for name, value in changes.items() if name != "epochs" and value is not None}
-    changed = [name for name, value in asked.items() if kept[name] != value]
-    if changed:
-        raise ValueError(f"A resumed run keeps its settings, --{changed[0].replace('_', '-')} cannot change.")
-    epochs = changes.get("epochs", run.settings.epochs)
-    if epochs < run.settings.epochs:
-        raise ValueError(f"The run was started for {run.settings.epochs} epochs, --epochs {epochs} is fewer.")
-    return runs.extend(run, epochs) if epochs > run.settings.epochs else run
+    kept = {**dataclasses.asdict(run.settings), **{name: getattr(run, name) for name in KEPT}}
+    epochs = changes.pop("epochs", run.settings.epochs)
+    for name, value in {**changes, **asked}.items():
+        if name in kept and value != kept[name]:
+            raise ValueError(f"A resumed run keeps its settings, --{name.replace('_', '-')} cannot change.")
+    done = max([0, *map(callbacks.epoch_of, callbacks.checkpoints(run.checkpoints))])
+    if epochs < done:
+        raise ValueError(f"The run has {done} epochs behind it, --epochs {epochs} is fewer.")
+    moved = {name: asked[name] for name in ("source", "score_every", "data_dir") if name in asked}
+    this = dataclasses.replace(run, settings=dataclasses.replace(run.settings, epochs=epochs), **moved)
+    if this.score_every:
+        extractors.load(scores.extractor_for(this.settings))
+    return this, runs.load_images(this)
 
 
 @app.command()
@@ -140,21 +196,44 @@ def sample(
     columns: Annotated[int, COLUMNS] = 10,
     seed: Annotated[int, typer.Option(help="Of the latent vectors.")] = 0,
     scale: Annotated[int, typer.Option(min=1, help="Enlargement, a whole number.")] = 2,
+    each: Annotated[
+        Optional[Path], typer.Option(help="Write --count single pictures into this folder instead.", show_default=False)
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="How many single pictures, with --each.")] = 100,
 ) -> None:
     """Draw new images with a trained generator."""
     with one_sentence_errors():
-        from dcgan_keras import plots, runs
+        from dcgan_keras import film, plots, scores
 
-        generator = runs.load_generator(run / "generator.keras" if run.is_dir() else run)
-        latents = runs.film_latents(generator.input_shape[-1], rows * columns, seed)
-        plots.save_grid(out, generator(latents, training=False), columns=columns, scale=scale)
-        typer.echo(f"Wrote {out}")
+        generator = newest_generator(run.expanduser())
+        if each is None:
+            vectors = film.latents(generator.input_shape[-1], rows * columns, seed)
+            plots.save_grid(out.expanduser(), generator(vectors, training=False), columns=columns, scale=scale)
+            typer.echo(f"Wrote {out}")
+            return
+        number = 0
+        for batch in scores.draw(generator, count, seed):
+            for image in batch:
+                plots.save_image(each.expanduser() / f"{number:0{len(str(count - 1))}d}.png", image)
+                number += 1
+        typer.echo(f"Wrote {number:,} pictures into {each}")
+
+
+def newest_generator(path: Path):
+    """Loads the generator of a run folder, of one that holds only a generator, or in a file."""
+    from dcgan_keras import models, runs, training
+
+    if path.is_dir() and ((path / "config.json").is_file() or not (path / "generator.keras").is_file()):
+        return next(iter(training.generators(runs.open_run(path)).values()))
+    return models.load_generator(path / "generator.keras" if path.is_dir() else path)
 
 
 @app.command()
 def gif(
     run: Annotated[Path, RUN],
-    out: Annotated[Optional[Path], typer.Option(help="The file to write.", show_default="RUN/training.gif")] = None,
+    out: Annotated[
+        Optional[Path], typer.Option(help="The file to write: .gif, .webp or .mp4.", show_default="RUN/training.gif")
+    ] = None,
     rows: Annotated[int, ROWS] = 6,
     columns: Annotated[int, COLUMNS] = 10,
     scale: Annotated[Optional[int], typer.Option(min=1, help="Enlargement.", show_default="to 560 pixels")] = None,
@@ -162,18 +241,18 @@ def gif(
     seed: Annotated[Optional[int], typer.Option(help="Of the latent vectors.", show_default="that of the run")] = None,
     max_bytes: Annotated[int, typer.Option(min=1, help="Largest size of the file.")] = 3_000_000,
 ) -> None:
-    """Make the GIF of a run again from its snapshots, without training."""
+    """Make the film of a run again from its snapshots, without training."""
     with one_sentence_errors():
-        from dcgan_keras import runs
+        from dcgan_keras import film, runs, training
 
-        path = runs.make_gif(
+        path = training.make_film(
             runs.open_run(run),
             out,
             rows=rows,
             columns=columns,
             scale=scale,
             seconds=seconds,
-            seed=runs.FILM_SEED if seed is None else seed,
+            seed=film.SEED if seed is None else seed,
             max_bytes=max_bytes,
         )
         typer.echo(f"Wrote {path} ({path.stat().st_size:,} bytes)")
@@ -191,16 +270,17 @@ def evaluate(
 ) -> None:
     """Score the generators of a run beside real images, and write RUN/scores.json."""
     with one_sentence_errors():
-        from dcgan_keras import runs, scores
+        from dcgan_keras import runs, scores, training
 
-        columns = runs.evaluate(runs.open_run(run), extractor, count=count, seed=seed)
+        this = runs.open_run(run)
+        columns = scores.evaluate(this, training.generators(this), extractor, count=count, seed=seed)
         first = columns[0][0]
         typer.echo(scores.table(columns))
         typer.echo(
             f"{first.count:,} images against {first.reference}; extractor {first.extractor} "
             f"{first.extractor_sha256[:12]}; seed {first.seed}"
         )
-        typer.echo(f"Wrote {run / 'scores.json'}")
+        typer.echo(f"Wrote {this.folder / 'scores.json'}")
 
 
 @app.command()
@@ -223,21 +303,6 @@ def info() -> None:
             "device": devices.describe(),
         }.items():
             typer.echo(f"{name:12s} {value}")
-
-
-@contextmanager
-def one_sentence_errors():
-    """Turns the module's errors and warnings into one sentence each: exit code 2 for bad input, 1 for a failed run."""
-    with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_: typer.echo(f"Warning: {message}", err=True)
-        try:
-            yield
-        except (ValueError, FileNotFoundError, FileExistsError, NotADirectoryError) as error:
-            typer.echo(f"Error: {error}", err=True)
-            raise typer.Exit(2) from None
-        except (FloatingPointError, OSError) as error:
-            typer.echo(f"Error: {error}", err=True)
-            raise typer.Exit(1) from None
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What happens between steps and epochs. Plain `keras.callbacks.Callback`s for any `DCGAN`, each of use alone.
 
-Two of them replace one of Keras's, and say why.
+Those that replace one of Keras's say why. The one that keeps the moments of the film is in `film`.
 """
 
 import csv
@@ -13,70 +13,32 @@ from pathlib import Path
 import h5py
 import keras
 import numpy as np
-from dcgan_keras import files, plots
+from dcgan_keras import files, models, plots
+from dcgan_keras.gan import METRICS
 
-LOSS_NAMES = ["d_loss", "g_loss"]
-
-
-def film_steps(total_steps: int, frames: int) -> list[int]:
-    """Spaces the frames of a film: dense at the start, where pictures change fast.
-
-    Args:
-        total_steps: steps of the whole training.
-        frames: how many frames to aim for.
-
-    Returns:
-        Increasing step numbers, the first 0 and the last `total_steps`, fewer than `frames` in a short training.
-    """
-    places = np.linspace(0, 1, max(2, frames)) ** 2
-    return [int(step) for step in np.unique(np.rint(places * total_steps))]
-
-
-class Film(keras.callbacks.Callback):
-    """Saves the averaged generator's weights at given steps, as `step-0000123.weights.h5`.
-
-    Weights rather than pictures, so that the film can be made again with other images, sizes or colours.
-
-    Args:
-        folder: where to save.
-        steps: the steps, such as `film_steps` gives. Step 0 is the untrained generator.
-    """
-
-    def __init__(self, folder: str | Path, steps):
-        super().__init__()
-        self.folder = Path(folder)
-        self.steps = sorted(steps)
-
-    def on_train_begin(self, logs=None):
-        self.done = self.model.steps_taken - 1
-        self.on_train_batch_end(None)
-
-    def on_train_batch_end(self, batch, logs=None):
-        step = self.model.steps_taken
-        # A range, because several steps may have run in one call.
-        if any(self.done < wanted <= step for wanted in self.steps):
-            with files.atomic(self.folder / f"step-{step:07d}.weights.h5") as unfinished:
-                self.model.ema_generator.save_weights(unfinished)
-        self.done = step
+_LOSSES = ["d_loss", "g_loss"]
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Saves all that a run needs to go on, after each epoch and before the first one.
+    """Saves all that a run needs to go on, before the first epoch and then after each, or each so many.
 
     A file `epoch-0012.weights.h5` holds both networks, the moving average, both optimizers and the step, and the
-    epoch, the step and a sha256 of all of it as attributes. It is written whole or not at all.
+    epoch, the step and a sha256 of all of it as attributes. It is written whole or not at all. Keras's
+    `BackupAndRestore` resumes to the same bits too; it keeps one file, and does not notice a damaged one.
 
     Args:
         folder: where to save.
+        every: epochs between two saves. The last epoch of a training is saved too.
         keep: how many of the newest to keep.
 
     Raises:
         FloatingPointError: if there is a weight that is not a number. Nothing is written then.
     """
 
-    def __init__(self, folder: str | Path, keep: int = 2):
+    def __init__(self, folder: str | Path, every: int = 1, keep: int = 2):
         super().__init__()
         self.folder = Path(folder)
+        self.every = every
         self.keep = keep
 
     def on_train_begin(self, logs=None):
@@ -84,7 +46,8 @@ class Checkpoint(keras.callbacks.Callback):
             self._save(epoch=0)
 
     def on_epoch_end(self, epoch, logs=None):
-        self._save(epoch + 1)
+        if _due(self, epoch):
+            self._save(epoch + 1)
 
     def _save(self, epoch: int):
         # A loss may be finite in the very step that breaks the weights: it is taken before the update.
@@ -100,7 +63,18 @@ class Checkpoint(keras.callbacks.Callback):
 
 def checkpoints(folder: str | Path) -> list[Path]:
     """Lists the checkpoints in a folder, oldest first."""
-    return sorted(Path(folder).glob("epoch-*.weights.h5"))
+    return sorted(Path(folder).glob("epoch-*.weights.h5"), key=epoch_of)
+
+
+def epoch_of(checkpoint: Path) -> int:
+    """Returns how many epochs had been done, by the name of a checkpoint."""
+    digits = checkpoint.name.removeprefix("epoch-").removesuffix(".weights.h5")
+    return int(digits) if digits.isdecimal() else -1
+
+
+def _due(callback, epoch: int) -> bool:
+    """Whether something is due after this epoch, counted from 0: each so many, and after the last."""
+    return (epoch + 1) % callback.every == 0 or epoch + 1 == callback.params["epochs"]
 
 
 def load_checkpoint(gan: keras.Model, path: str | Path) -> int:
@@ -119,8 +93,8 @@ def load_checkpoint(gan: keras.Model, path: str | Path) -> int:
             if file.attrs["sha256"] != _digest(file):
                 raise ValueError("its content has changed since it was written")
         gan.load_weights(path)
-    except (OSError, KeyError, ValueError, TypeError) as error:
-        reason = str(error).strip().split("\n")[0]
+    except (OSError, KeyError, ValueError, TypeError, MemoryError) as error:  # the last: a size that is a lie
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ValueError(f"Checkpoint {path} cannot be loaded into these networks: {reason}") from error
     return epoch
 
@@ -148,25 +122,27 @@ def _stopped(reason: str, folder: str | Path) -> str:
 class HistoryFile(keras.callbacks.Callback):
     """Writes each epoch's means to a CSV file, which is replaced as a whole.
 
-    Keras's `CSVLogger` appends: after a kill and a resume it holds an epoch twice. It also adds an empty `val_` column
-    for each of ours.
+    Keras's `CSVLogger` appends: after a kill and a resume it holds an epoch twice.
 
     Args:
         path: the file. The rows it has of earlier epochs stay.
+        every: epochs between two writes. The last epoch of a training is written too.
     """
 
-    def __init__(self, path: str | Path):
+    def __init__(self, path: str | Path, every: int = 1):
         super().__init__()
         self.path = path
+        self.every = every
+
+    def on_train_begin(self, logs=None):
+        self.rows = list(zip(*read_history(self.path).values()))
 
     def on_epoch_end(self, epoch, logs=None):
-        history = read_history(self.path)
-        rows = [row for row in zip(*history.values()) if row[0] < epoch]
-        rows.append([epoch, *(logs[name] for name in history if name != "epoch")])
-        with files.atomic(self.path) as unfinished, open(unfinished, "w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(history)
-            writer.writerows([int(row[0]), *row[1:]] for row in rows)
+        self.rows = [row for row in self.rows if row[0] < epoch]
+        self.rows.append((epoch, *(logs[name] for name in METRICS)))
+        if _due(self, epoch):
+            with files.atomic(self.path) as unfinished, open(unfinished, "w", newline="", encoding="utf-8") as file:
+                csv.writer(file).writerows([("epoch", *METRICS), *((int(row[0]), *row[1:]) for row in self.rows)])
 
 
 def read_history(path: str | Path) -> dict[str, list[float]]:
@@ -175,9 +151,9 @@ def read_history(path: str | Path) -> dict[str, list[float]]:
     Raises:
         ValueError: if the file is not such a history.
     """
-    columns = {"epoch": [], "g_loss": [], "d_loss": [], "d_real": [], "d_fake": []}
+    columns = {name: [] for name in ("epoch", *METRICS)}
     if Path(path).is_file():
-        with open(path, newline="") as file:
+        with open(path, newline="", encoding="utf-8", errors="replace") as file:
             for row in csv.DictReader(file):
                 try:
                     values = [float(row[name]) for name in columns]
@@ -206,15 +182,15 @@ class KeepBest(keras.callbacks.Callback):
         self.every = every
 
     def on_epoch_end(self, epoch, logs=None):
-        if (epoch + 1) % self.every and epoch + 1 != self.params["epochs"]:
+        if not _due(self, epoch):
             return
         rows = [row for row in read_scores(self.folder / "scores.csv") if row[0] < epoch]
         score = float(self.score(self.model.ema_generator))
         # The generator first: after a kill between the two files the epoch is scored again, to the same number.
         if not rows or score < min(row[1] for row in rows):
-            with files.atomic(self.folder / "best.keras") as unfinished:
-                self.model.ema_generator.save(unfinished)
-        with files.atomic(self.folder / "scores.csv") as unfinished, open(unfinished, "w", newline="") as file:
+            models.save(self.model.ema_generator, self.folder / "best.keras")
+        path = self.folder / "scores.csv"
+        with files.atomic(path) as unfinished, open(unfinished, "w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([("epoch", "score"), *rows, (epoch, score)])
 
 
@@ -227,7 +203,7 @@ def read_scores(path: str | Path) -> list[tuple[int, float]]:
     if not Path(path).is_file():
         return []
     try:
-        with open(path, newline="") as file:
+        with open(path, newline="", encoding="utf-8", errors="replace") as file:
             return [(int(row["epoch"]), float(row["score"])) for row in csv.DictReader(file)]
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is not a table of epochs and scores.") from error
@@ -250,7 +226,7 @@ class StopIfNotFinite(keras.callbacks.Callback):
         self.checkpoint_folder = checkpoint_folder
 
     def on_train_batch_end(self, batch, logs=None):
-        broken = [name for name in LOSS_NAMES if not math.isfinite(logs[name])]
+        broken = [name for name in _LOSSES if not math.isfinite(logs[name])]
         if broken:
             reason = f"{' and '.join(broken)} stopped being finite by step {self.model.steps_taken}."
             raise FloatingPointError(_stopped(reason, self.checkpoint_folder))
@@ -263,49 +239,48 @@ class SamplePicture(keras.callbacks.Callback):
         path: the file.
         latents: float of shape (count, latent_dim).
         columns: images a row.
+        every: epochs between two pictures. The last epoch of a training is drawn too.
     """
 
-    def __init__(self, path: str | Path, latents, columns: int = 10):
+    def __init__(self, path: str | Path, latents, columns: int = 10, every: int = 1):
         super().__init__()
         self.path = path
         self.latents = latents
         self.columns = columns
+        self.every = every
 
     def on_epoch_end(self, epoch, logs=None):
-        plots.save_grid(self.path, self.model(self.latents), columns=self.columns)
+        if _due(self, epoch):
+            plots.save_grid(self.path, self.model(self.latents), columns=self.columns)
 
 
 class Progress(keras.callbacks.Callback):
-    """Shows one bar for the whole run, with losses and time left. Without a terminal, it prints one line an epoch.
+    """Shows one bar for the whole training, with losses and time left; Keras's own begins anew each epoch.
 
-    Args:
-        first_epoch: number of epochs done before.
-        epochs: number of epochs at the end of the run.
-        steps_per_epoch: steps an epoch.
+    Without a terminal it prints a line an epoch, about a hundred at most.
     """
 
-    def __init__(self, first_epoch: int, epochs: int, steps_per_epoch: int):
-        super().__init__()
-        self.first_epoch = first_epoch
-        self.epochs = epochs
-        self.steps_per_epoch = steps_per_epoch
-
     def on_train_begin(self, logs=None):
-        self.live = sys.stdout.isatty() or type(sys.stdout).__module__.startswith("ipykernel")
-        total = (self.epochs - self.first_epoch) * self.steps_per_epoch
-        self.bar = keras.utils.Progbar(total, stateful_metrics=LOSS_NAMES, verbose=int(self.live), interval=0.5)
+        out = sys.stdout  # None in a process without a console
+        self.live = out is not None and (out.isatty() or type(out).__module__.startswith("ipykernel"))
+        self.bar = None
         self.seen = 0
 
     def on_epoch_begin(self, epoch, logs=None):
+        if self.bar is None:
+            steps = self.params["steps"]
+            total = steps and (self.params["epochs"] - epoch) * steps
+            self.bar = keras.utils.Progbar(total, stateful_metrics=_LOSSES, verbose=int(self.live), interval=0.5)
         self.before = self.seen
 
     def on_train_batch_end(self, batch, logs=None):
         self.seen = self.before + batch + 1
         if self.live:
-            losses = [(name, logs[name]) for name in LOSS_NAMES]
-            self.bar.update(self.seen, losses, finalize=self.seen >= self.bar.target)
+            losses = [(name, logs[name]) for name in _LOSSES]
+            self.bar.update(self.seen, losses, finalize=self.seen == self.bar.target)
 
     def on_epoch_end(self, epoch, logs=None):
-        if not self.live:
+        epochs = self.params["epochs"]
+        if not self.live and ((epoch + 1) % -(-epochs // 100) == 0 or epoch + 1 == epochs):
             numbers = "  ".join(f"{name} {value:.3f}" for name, value in (logs or {}).items())
-            print(f"epoch {epoch + 1:3d}/{self.epochs}  {numbers}", flush=True)
+            print(f"epoch {epoch + 1:3d}/{epochs}  {numbers}", flush=True)

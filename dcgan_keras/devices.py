@@ -18,6 +18,7 @@ import platform
 from collections.abc import Iterator
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 STRATEGIES = ("one", "mirrored", "hosts")
@@ -152,11 +153,29 @@ def check_batch(batch_size: int, strategy: tf.distribute.Strategy) -> None:
         )
 
 
+def check_agreement(strategy: tf.distribute.Strategy, numbers: dict[str, int]) -> None:
+    """Raises ValueError, on every host, if several hosts do not have the same numbers.
+
+    A host whose view of the shared run folder is old would go on from another epoch, and train without an error on
+    gradients of two different networks.
+    """
+    if not _on_hosts(strategy):
+        return
+    mine = tf.constant([list(numbers.values())], tf.int64)
+    everyones = strategy.experimental_distribute_values_from_function(lambda context: mine)
+    for name, values in zip(numbers, np.transpose(strategy.gather(everyones, axis=0))):
+        if len(set(values)) > 1:
+            raise ValueError(
+                f"The hosts do not agree on {name}: {', '.join(map(str, values))}. All must read the same run folder "
+                "and the same images. Wait until the folder is up to date everywhere, and start all again."
+            )
+
+
 def distribute(dataset: tf.data.Dataset, strategy: tf.distribute.Strategy, batch_size: int):
     """Gives each host its part of every batch. Together they see each image once an epoch, in the order of one device.
 
     Args:
-        dataset: batches of all replicas together.
+        dataset: batches of all replicas together, without end, as of `data.make_stream`.
         strategy: from `make_strategy`.
         batch_size: of those batches.
 
@@ -186,7 +205,7 @@ def distribute(dataset: tf.data.Dataset, strategy: tf.distribute.Strategy, batch
 
 
 @contextlib.contextmanager
-def lost_hosts(strategy: tf.distribute.Strategy) -> Iterator[None]:
+def explaining_lost_hosts(strategy: tf.distribute.Strategy) -> Iterator[None]:
     """Turns what TensorFlow raises when another host is gone into one sentence.
 
     Raises:

@@ -1,10 +1,9 @@
-"""Arrays in, pictures out: grids, films, dashboards.
+"""Arrays in, pictures out: grids, captions, dashboards, curves.
 
 Images keep a fixed scale, -1 is black and 1 is white, so that a washed-out sample looks washed out. Backgrounds are
 opaque white, so that every picture reads in dark mode too. Nothing here knows a network.
 """
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,9 +14,11 @@ from dcgan_keras import files
 from matplotlib import ticker
 from PIL import Image, ImageDraw, ImageFont
 
-# Blue and vermilion, told apart with any colour vision (Okabe and Ito), and by marker where they are lines.
-G_COLOR, D_COLOR = "#0072B2", "#D55E00"
-_CURVE_COLORS = (G_COLOR, D_COLOR, "#009E73", "#CC79A7", "#E69F00", "#000000")
+# One meaning a colour throughout the course: the generator and what it draws, the discriminator, real images. They are
+# told apart with any colour vision (Okabe and Ito), and by marker where they are lines.
+G_COLOR, D_COLOR, REAL_COLOR = "#0072B2", "#D55E00", "#009E73"
+OTHER_COLORS = ("#CC79A7", "#E69F00", "#56B4E9")
+_CURVE_COLORS = (G_COLOR, D_COLOR, REAL_COLOR, *OTHER_COLORS)
 _STYLE = {
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
@@ -36,7 +37,9 @@ def use_style() -> None:
 
 
 def to_uint8(images) -> np.ndarray:
-    """Maps images from [-1, 1] to 0..255, values outside clipped, shape kept."""
+    """Maps images from [-1, 1] to 0..255, values outside clipped, shape kept. Images of uint8 stay as they are."""
+    if getattr(images, "dtype", None) == np.uint8:
+        return np.asarray(images)
     return np.rint((np.clip(np.asarray(images, np.float32), -1, 1) + 1) * 127.5).astype(np.uint8)
 
 
@@ -44,7 +47,7 @@ def image_grid(images, *, columns: int, scale: int = 2) -> np.ndarray:
     """Lays images out in rows, enlarged without smoothing, with white lines between them.
 
     Args:
-        images: float of shape (count, height, width, 1 or 3) in [-1, 1].
+        images: float of shape (count, height, width, 1 or 3) in [-1, 1], or uint8.
         columns: images a row. A last row that is not full is filled with white.
         scale: each pixel becomes scale x scale pixels.
 
@@ -77,6 +80,12 @@ def save_grid(path: str | Path, images, *, columns: int, scale: int = 2) -> None
         imageio.imwrite(unfinished, image_grid(images, columns=columns, scale=scale))
 
 
+def save_image(path: str | Path, image) -> None:
+    """Writes one image, of shape (height, width, 1 or 3), float in [-1, 1] or uint8, as a PNG file."""
+    with files.atomic(path) as unfinished:
+        imageio.imwrite(unfinished, to_uint8(image).squeeze(axis=-1) if image.shape[-1] == 1 else to_uint8(image))
+
+
 def with_caption(picture: np.ndarray, caption: str) -> np.ndarray:
     """Adds a white strip with a line of text below a picture.
 
@@ -96,52 +105,6 @@ def with_caption(picture: np.ndarray, caption: str) -> np.ndarray:
     return np.asarray(image)
 
 
-def save_gif(path: str | Path, frames: Sequence[np.ndarray], *, seconds: float = 10.0, max_bytes: int = 3_000_000):
-    """Writes an endless GIF that rests two seconds on its last frame.
-
-    To stay within `max_bytes` it first uses fewer shades, then drops every second frame, the last one kept.
-
-    Args:
-        path: the file to write.
-        frames: pictures of one size, uint8 of shape (height, width) or (height, width, 3).
-        seconds: how long one round takes, without the rest.
-        max_bytes: of the file.
-
-    Returns:
-        The number of frames written.
-
-    Raises:
-        ValueError: if there is no frame, or even the smallest version is larger than `max_bytes`.
-    """
-    if not len(frames):
-        raise ValueError("A GIF needs at least one frame.")
-    frames = list(frames)
-    while True:
-        for shades in (256, 64, 32, 16):
-            content = _encode_gif(frames, shades, seconds)
-            if len(content) <= max_bytes:
-                with files.atomic(path) as unfinished:
-                    unfinished.write_bytes(content)
-                return len(frames)
-        if len(frames) <= 2:
-            raise ValueError(f"{path} cannot be made in {max_bytes:,} bytes: use fewer images or a smaller scale.")
-        frames = frames[::-2][::-1]
-
-
-def _encode_gif(frames: list[np.ndarray], shades: int, seconds: float) -> bytes:
-    pause = max(20, round(1000 * seconds / len(frames)))
-    if frames[0].ndim == 2:
-        step = 255 / (shades - 1)
-        encoded = [np.rint(np.rint(frame / step) * step).astype(np.uint8) for frame in frames]
-    else:
-        encoded = [np.asarray(Image.fromarray(f).quantize(shades, dither=0).convert("RGB")) for f in frames]
-    buffer = io.BytesIO()
-    imageio.imwrite(
-        buffer, encoded, extension=".gif", plugin="pillow", loop=0, duration=[pause] * (len(frames) - 1) + [2000]
-    )
-    return buffer.getvalue()
-
-
 def plot_history(history: Mapping[str, Sequence[float]]):
     """Draws the dashboard of a training run: losses above, what the discriminator says below.
 
@@ -159,8 +122,8 @@ def plot_history(history: Mapping[str, Sequence[float]]):
         lines = (
             (losses, "g_loss", "generator", G_COLOR, "o"),
             (losses, "d_loss", "discriminator", D_COLOR, "s"),
-            (scores, "d_real", "on real images", G_COLOR, "o"),
-            (scores, "d_fake", "on generated images", D_COLOR, "s"),
+            (scores, "d_real", "on real images", REAL_COLOR, "^"),
+            (scores, "d_fake", "on generated images", G_COLOR, "o"),
         )
         for axes, key, label, color, marker in lines:
             axes.plot(epochs, history[key], color=color, marker=marker, markevery=every, label=label)
@@ -213,27 +176,33 @@ def save_curves(path: str | Path, curves: Mapping[str, Sequence], *, x: str, y: 
     plt.close(figure)
 
 
-def show_images(images, *, columns: int, titles: Sequence[str] = (), inches: float = 0.75):
-    """Draws images in a figure, each with an optional title.
+def show_images(
+    images, *, columns: int, titles: Sequence[str] = (), row_titles: Sequence[str] = (), inches: float = 0.75
+):
+    """Draws images in a figure, each with an optional title, each row with one at its left.
 
     Args:
-        images: float of shape (count, height, width, 1 or 3) in [-1, 1].
+        images: float of shape (count, height, width, 1 or 3) in [-1, 1], or uint8.
         columns: images a row.
         titles: one for each of the first images.
+        row_titles: one for each of the first rows.
         inches: width of one image.
 
     Returns:
         The matplotlib figure, not shown.
     """
-    images = np.asarray(images)
+    images = to_uint8(images)
     rows = -(-len(images) // columns)
+    margin = 0.09 * max(map(len, row_titles), default=0)  # inches, wide enough for the longest title of a row
     with plt.rc_context(_STYLE):
-        size = (columns * inches, rows * inches * (1.3 if len(titles) else 1))
+        size = (margin + columns * inches, rows * inches * (1.3 if len(titles) else 1))
         figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)
         for ax in axes.flat:
             ax.axis("off")
         for ax, image in zip(axes.flat, images):
-            ax.imshow(np.clip((image + 1) / 2, 0, 1).squeeze(), cmap="gray", vmin=0, vmax=1)
+            ax.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=255)
         for ax, title in zip(axes.flat, titles):
             ax.set_title(title, fontsize=9)
+        for ax, title in zip(axes[:, 0], row_titles):
+            ax.text(-0.08, 0.5, title, transform=ax.transAxes, ha="right", va="center", fontsize=9)
     return figure

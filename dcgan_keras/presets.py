@@ -4,45 +4,50 @@ Not here: where images come from, and anything that changes between two runs of 
 """
 
 import dataclasses
+import math
+
+BUNDLED = 10_000  # training images that the presets' epochs were chosen for
+FEW_STEPS = 500  # of the `laptop` preset: at step 300 of assets/quickstart.gif all is blurred, at 600 one names clothes
+
+
+def _hyperparameter(help: str, least: float = 1, below: float = math.inf):
+    """Declares a value once: what it is, and the range [least, below) it must be in."""
+    return dataclasses.field(metadata={"help": help, "least": least, "below": below})
 
 
 @dataclasses.dataclass(frozen=True)
 class Preset:
-    """All hyperparameters of a run.
+    """All hyperparameters of a run. The command line has an option for each, with the text below as its help.
 
-    Attributes:
-        image_size: height and width in pixels.
-        channels: 1 for grey, 3 for RGB.
-        latent_dim: length of a latent vector.
-        g_filters: channels of the generator's last hidden feature map.
-        d_filters: channels of the discriminator's first feature map.
-        kernel_size: of all convolutions.
-        batch_size: images a step.
-        epochs: passes over the images.
-        g_learning_rate: Adam's, for the generator.
-        d_learning_rate: Adam's, for the discriminator.
-        beta_1: Adam's decay of the first moment, for both.
-        loss: a name in `losses.LOSSES`.
-        r1_gamma: weight of the R1 penalty, 0 for none.
-        ema_decay: decay of the generator's moving average per step, 0 for none.
-        frames: pictures in the GIF.
+    Raises:
+        ValueError: if a value is of another type or outside its range.
     """
 
-    image_size: int
-    channels: int
-    latent_dim: int
-    g_filters: int
-    d_filters: int
-    kernel_size: int
-    batch_size: int
-    epochs: int
-    g_learning_rate: float
-    d_learning_rate: float
-    beta_1: float
-    loss: str
-    r1_gamma: float
-    ema_decay: float
-    frames: int
+    image_size: int = _hyperparameter("Height and width of the images, in pixels.")
+    channels: int = _hyperparameter("1 for grey, 3 for RGB.")
+    latent_dim: int = _hyperparameter("Length of a latent vector.")
+    g_filters: int = _hyperparameter("Channels of the generator's last hidden map.")
+    d_filters: int = _hyperparameter("Channels of the discriminator's first map.")
+    kernel_size: int = _hyperparameter("Of all convolutions, in pixels.")
+    batch_size: int = _hyperparameter("Images a step.")
+    epochs: int = _hyperparameter("Passes over the images. With --resume, the new total.")
+    g_learning_rate: float = _hyperparameter("Adam's, for the generator.", least=1e-12)
+    d_learning_rate: float = _hyperparameter("Adam's, for the discriminator.", least=1e-12)
+    beta_1: float = _hyperparameter("Adam's decay of the first moment, for both.", least=0, below=1)
+    loss: str = _hyperparameter("non_saturating, saturating, least_squares, hinge or wasserstein.")
+    r1_gamma: float = _hyperparameter("Weight of the R1 penalty, 0 for none.", least=0)
+    ema_decay: float = _hyperparameter("Decay of the moving average per step, 0 for none.", least=0, below=1)
+    frames: int = _hyperparameter("Pictures in the film.")
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            value, least, below = getattr(self, field.name), field.metadata["least"], field.metadata["below"]
+            allowed = (int, float) if field.type is float else field.type
+            if not isinstance(value, allowed) or isinstance(value, bool):
+                raise ValueError(f"{field.name} must be of type {field.type.__name__}, got {value!r}.")
+            if field.type is not str and not least <= value < below:
+                wanted = f"{least:g} or more" + (f" and below {below:g}" if below < math.inf else "")
+                raise ValueError(f"{field.name} must be {wanted}, got {value!r}.")
 
 
 # The paper's training recipe (arXiv 1511.06434, section 4): batches of 128, Adam(2e-4, beta_1 = 0.5), 5x5 kernels,
@@ -106,18 +111,26 @@ def get(name: str, **changes) -> Preset:
     unknown = changes.keys() - {field.name for field in dataclasses.fields(Preset)}
     if unknown:
         raise ValueError(f"A preset has no {', '.join(sorted(unknown))}.")
-    preset = dataclasses.replace(PRESETS[name], **changes)
-    _check(preset)
-    return preset
+    return dataclasses.replace(PRESETS[name], **changes)
 
 
-def _check(preset: Preset) -> None:
-    """Checks the values that no network, loss or model checks for itself when it is built."""
-    for name in ("batch_size", "epochs", "frames"):
-        if not getattr(preset, name) >= 1:
-            raise ValueError(f"{name} must be 1 or more, got {getattr(preset, name)!r}.")
-    for name in ("g_learning_rate", "d_learning_rate"):
-        if not 0 < getattr(preset, name) < float("inf"):
-            raise ValueError(f"{name} must be a number over 0, got {getattr(preset, name)!r}.")
-    if not 0 <= preset.beta_1 < 1:
-        raise ValueError(f"beta_1 must be in [0, 1), got {preset.beta_1!r}.")
+def suited(preset: Preset, count: int, fixed: set[str] = frozenset()) -> Preset:
+    """Suits batch size and epochs to a set of fewer images, so that it takes as many steps as the preset was made for.
+
+    Batches get smaller until there are eight an epoch, down to 16 images. The epochs make up for the rest.
+
+    Args:
+        preset: made for `BUNDLED` images.
+        count: how many images there are.
+        fixed: names of values that stay as they are, because somebody asked for them.
+    """
+    batch_size, epochs = preset.batch_size, preset.epochs
+    if count >= BUNDLED:
+        return preset
+    if "batch_size" not in fixed:
+        while batch_size > 16 and count // batch_size < 8 or batch_size > max(2, count):
+            batch_size //= 2
+    if "epochs" not in fixed:
+        wanted = preset.epochs * (BUNDLED // preset.batch_size)
+        epochs = max(epochs, math.ceil(wanted / max(1, count // batch_size)))
+    return dataclasses.replace(preset, batch_size=batch_size, epochs=epochs)

@@ -7,13 +7,13 @@ floor: what real images, that the generator could have learned by heart, score i
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
-from dcgan_keras import extractors, files, metrics, plots
+from dcgan_keras import extractors, files, metrics, plots, presets, runs
 
 # What each metric is called in tables, and which way is better. Precision and recall take k = 3, density and coverage
 # k = 5, as their papers do.
@@ -30,6 +30,7 @@ METRICS = {
     "nearest_training_image": "as real",
 }
 DRAWN_AT_ONCE = 500
+KID_COUNT = 5000  # images that `kid_scorer` compares, at most
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +68,8 @@ class Judge:
         reference: real images to compare with, uint8 of shape (count, height, width, channels).
         training: real images that a generator learned from, the same: where its images are looked for, too.
         reference_name: what to call the first, for example "tfds:fashion_mnist, split test".
-        count: how many images to compare, at most. Fewer where a set has fewer.
+        count: how many images to compare, at most. Fewer where a set has fewer. It bounds the work: nearest training
+            images are searched among ten times as many, chosen with the seed where there are more.
         seed: of the choice among real images and of KID's subsets.
 
     Attributes:
@@ -96,6 +98,8 @@ class Judge:
         rng = np.random.default_rng(seed)
         self._reference = extractor(reference[_some(rng, len(reference), self.count)])
         self._moments = metrics.moments(self._reference.features)
+        if len(training) > 10 * count:
+            training = training[_some(rng, len(training), 10 * count)]
         self._training = extractor(training)
         self._floor_rows = _some(rng, len(training), self.count)
 
@@ -104,6 +108,7 @@ class Judge:
 
         Args:
             images: in [-1, 1] or uint8, of shape (count, height, width, channels), or an iterable of such batches.
+                Those beyond `count` are not looked at.
             subject: what to call them.
 
         Raises:
@@ -123,9 +128,7 @@ class Judge:
         return [*scores, self._score(subject, "nearest_training_image", np.median(distances))]
 
     def _look_at(self, images) -> extractors.Features:
-        batches = [images] if isinstance(images, np.ndarray) else images
-        parts = [self.extractor(batch) for batch in batches]
-        found = extractors.Features(*(np.concatenate(part)[: self.count] for part in zip(*parts)))
+        found = self.extractor(images if hasattr(images, "shape") else iter(images), self.count)
         if len(found.features) < self.count:
             raise ValueError(f"{self.count} images are compared, got {len(found.features)}.")
         return found
@@ -180,7 +183,7 @@ def draw(generator: keras.Model, count: int, seed: int = 0) -> Iterator[np.ndarr
         uint8 of shape (at most 500, height, width, channels).
     """
     for number, start in enumerate(range(0, count, DRAWN_AT_ONCE)):
-        latents = tf.random.stateless_normal([DRAWN_AT_ONCE, generator.input_shape[-1]], seed=[seed, number])
+        latents = tf.random.stateless_normal([DRAWN_AT_ONCE, generator.input_shape[-1]], [seed, number], alg="philox")
         yield plots.to_uint8(generator(latents[: count - start], training=False))
 
 
@@ -203,7 +206,7 @@ def write(path: str | Path, columns: list[list[Score]]) -> None:
     """Writes scores to a JSON file, a list of objects with the attributes of `Score`."""
     records = [dataclasses.asdict(score) for column in columns for score in column]
     with files.atomic(path) as unfinished:
-        unfinished.write_text(json.dumps(records, indent=1) + "\n")
+        unfinished.write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
 
 
 def kid_scorer(extractor: extractors.Extractor, held_out: np.ndarray, seed: int = 0) -> Callable[[keras.Model], float]:
@@ -211,18 +214,20 @@ def kid_scorer(extractor: extractors.Extractor, held_out: np.ndarray, seed: int 
 
     Args:
         extractor: from `extractors`.
-        held_out: real images that are not trained on, uint8 of shape (count, height, width, channels).
-        seed: of latent vectors and KID's subsets.
+        held_out: real images that are not trained on, uint8 of shape (count, height, width, channels). Of more than
+            5,000, so many are chosen.
+        seed: of latent vectors, of this choice and of KID's subsets.
 
     Raises:
         ValueError: if there are fewer than 10 images, or they do not fit the extractor.
     """
     if len(held_out) < 10:
         raise ValueError(f"A score needs at least 10 images of each kind, there are {len(held_out)} held out.")
-    real, count = extractor(held_out).features, min(5000, len(held_out))
+    count = min(KID_COUNT, len(held_out))
+    real = extractor(held_out[_some(np.random.default_rng(seed), len(held_out), count)]).features
 
     def score(generator: keras.Model) -> float:
-        fake = np.concatenate([extractor(batch).features for batch in draw(generator, count, seed)])
+        fake = extractor(draw(generator, count, seed), count).features
         return metrics.kid(real, fake, subset_size=min(1000, count), seed=seed).mean
 
     return score
@@ -230,3 +235,43 @@ def kid_scorer(extractor: extractors.Extractor, held_out: np.ndarray, seed: int 
 
 def _some(rng, available: int, count: int) -> np.ndarray:
     return np.sort(rng.choice(available, count, replace=False))
+
+
+def extractor_for(settings: presets.Preset) -> str:
+    """Names the extractor for images of a size: `fashion` for grey images of 28x28, else `inception`."""
+    return "fashion" if (settings.image_size, settings.channels) == (28, 1) else "inception"
+
+
+def evaluate(
+    run: runs.Run,
+    generators: Mapping[str, keras.Model],
+    extractor: str | None = None,
+    *,
+    count: int = 10_000,
+    seed: int = 0,
+) -> list[list[Score]]:
+    """Scores generators of a run, and real images in their place, and writes the run's `scores.json`.
+
+    Images are compared with those that `runs.real_images` chooses: test images where the source has some.
+
+    Args:
+        run: the run.
+        generators: by what to call them, as `training.generators` gives.
+        extractor: `fashion` or `inception`. None takes the one for the size of the images.
+        count: how many images to compare, at most.
+        seed: of latent vectors, of the choice of real images and of KID's subsets.
+
+    Returns:
+        The scores of each generator, and of real training images.
+
+    Raises:
+        ConnectionError: if something must be downloaded and cannot be.
+        ValueError: if there are too few images, or they do not fit the extractor.
+    """
+    network = extractors.load(extractor or extractor_for(run.settings))
+    training, reference, reference_name = runs.real_images(run, seed)
+    judge = Judge(network, reference, training, reference_name=reference_name, count=count, seed=seed)
+    columns = [judge.scores(draw(generator, judge.count, seed), name) for name, generator in generators.items()]
+    columns.append(judge.floor())
+    write(run.folder / "scores.json", columns)
+    return columns

@@ -4,20 +4,23 @@ Never a TensorFlow message, never a half-written file. What good input does is t
 """
 
 import json
+import os
 import warnings
 
 import numpy as np
 import pytest
 from conftest import TINY
 from dcgan_keras import __main__ as command_line
-from dcgan_keras import callbacks, data, devices, extractors, losses, metrics, models, plots, presets, runs
+from dcgan_keras import callbacks, data, devices, extractors, losses, metrics, models, plots, presets, runs, training
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from typer.testing import CliRunner
 
-few = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-many = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+# Short by default; `make fuzz` sets DCGAN_FUZZ=50 for fifty times as many examples.
+LONGER = int(os.environ.get("DCGAN_FUZZ", 1))
+few = settings(max_examples=8 * LONGER, deadline=None, suppress_health_check=list(HealthCheck))
+many = settings(max_examples=30 * LONGER, deadline=None, suppress_health_check=list(HealthCheck))
 
 numbers = st.one_of(st.integers(-5, 70), st.floats(-5, 70), st.sampled_from([float("nan"), float("inf"), 10**9]))
 small = st.one_of(st.integers(-3, 8), st.floats(-3, 8), st.just(float("nan")))
@@ -139,16 +142,22 @@ def test_runs(tmp_path_factory, seed, score_every, precision):
     works_or_says_why(runs.Run, "r", TINY, seed=seed, score_every=score_every, precision=precision)
 
 
+@many
+@given(words | st.integers() | st.none() | st.lists(words, max_size=2))
+def test_losses(loss):
+    works_or_says_why(losses.get, loss)
+
+
 @few
 @given(st.binary(max_size=200))
 def test_files_that_hold_something_else(tmp_path_factory, content):
     folder = tmp_path_factory.mktemp("files")
-    gan = test_files_that_hold_something_else.__dict__.setdefault("gan", runs.build(TINY))
+    gan = test_files_that_hold_something_else.__dict__.setdefault("gan", training.build(TINY))
     for name, read in {
         "config.json": lambda path: runs.open_run(path.parent),
         "scores.csv": callbacks.read_scores,
         "history.csv": callbacks.read_history,
-        "generator.keras": runs.load_generator,
+        "generator.keras": models.load_generator,
         "epoch-0001.weights.h5": lambda path: callbacks.load_checkpoint(gan, path),
         "mine.weights.h5": extractors.load_fashion,
     }.items():

@@ -6,47 +6,16 @@ import keras
 import numpy as np
 import pytest
 from conftest import TINY, all_weights
-from dcgan_keras import callbacks, data, runs
+from dcgan_keras import callbacks, data, training
 
 
 def fit(gan, images, *watchers, epochs=1, first_epoch=0):
-    dataset = data.make_dataset(images, batch_size=8, epochs=None, first_epoch=first_epoch)
-    gan.fit(
-        dataset,
-        initial_epoch=first_epoch,
-        epochs=epochs,
-        steps_per_epoch=10,
-        callbacks=list(watchers),
-        verbose=0,
-        shuffle=False,
-    )
-
-
-def test_film_steps_are_dense_at_the_start_and_reach_both_ends():
-    steps = callbacks.film_steps(4680, 40)
-    assert (steps[0], steps[-1], len(steps)) == (0, 4680, 40)
-    gaps = np.diff(steps)
-    assert np.all(gaps > 0) and np.all(np.diff(gaps) >= -1) and gaps[0] < gaps[-1] / 10
-    assert callbacks.film_steps(3, 40) == [0, 1, 2, 3]
-    assert callbacks.film_steps(100, 1) == [0, 100]
-
-
-@pytest.mark.parametrize("at_once", [1, 5])
-def test_film_saves_the_averaged_generator_at_its_steps(tmp_path, images, at_once):
-    gan = runs.build(TINY)
-    gan.compile(keras.optimizers.Adam(), keras.optimizers.Adam(), steps_per_execution=at_once)
-    untrained = gan.ema_generator.get_weights()
-    fit(gan, images, callbacks.Film(tmp_path, [0, 5, 10]))
-    assert [path.name for path in sorted(tmp_path.iterdir())] == [f"step-{n:07d}.weights.h5" for n in (0, 5, 10)]
-    other = runs.build(TINY, seed=9).ema_generator
-    for name, expected in (("step-0000000", untrained), ("step-0000010", gan.ema_generator.get_weights())):
-        other.load_weights(tmp_path / f"{name}.weights.h5")
-        for got, want in zip(other.get_weights(), expected):
-            np.testing.assert_array_equal(got, want)
+    dataset = data.make_dataset(images, batch_size=8, first_epoch=first_epoch)
+    gan.fit(dataset, initial_epoch=first_epoch, epochs=epochs, callbacks=list(watchers), verbose=0)
 
 
 def test_checkpoint_holds_everything_a_run_needs(tmp_path, images):
-    gan, other = runs.build(TINY), runs.build(TINY, seed=9)
+    gan, other = training.build(TINY), training.build(TINY, seed=9)
     fit(gan, images, callbacks.Checkpoint(tmp_path))
     newest = callbacks.checkpoints(tmp_path)[-1]
     assert callbacks.load_checkpoint(other, newest) == 1
@@ -63,15 +32,46 @@ def test_checkpoints_begin_before_the_first_epoch_and_keep_the_newest(tmp_path, 
         def on_epoch_begin(self, epoch, logs=None):
             self.seen.append([path.name[6:10] for path in callbacks.checkpoints(tmp_path)])
 
-    fit(runs.build(TINY), images, callbacks.Checkpoint(tmp_path, keep=2), Names(), epochs=4)
+    fit(training.build(TINY), images, callbacks.Checkpoint(tmp_path, keep=2), Names(), epochs=4)
     assert Names.seen == [["0000"], ["0000", "0001"], ["0001", "0002"], ["0002", "0003"]]
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_checkpoints_may_be_rarer_and_the_last_epoch_is_always_one(tmp_path, images):
+    watch = [
+        callbacks.Checkpoint(tmp_path / "c", every=3, keep=9),
+        callbacks.HistoryFile(tmp_path / "history.csv", every=3),
+        callbacks.SamplePicture(tmp_path / "samples.png", np.zeros((4, 4), np.float32), every=9),
+    ]
+    fit(training.build(TINY), images, *watch, epochs=7)
+    assert [callbacks.epoch_of(path) for path in callbacks.checkpoints(tmp_path / "c")] == [0, 3, 6, 7]
+    assert callbacks.read_history(tmp_path / "history.csv")["epoch"] == list(range(7))
+    assert (tmp_path / "samples.png").is_file()
+
+
+def test_the_newest_checkpoint_is_that_of_the_highest_number(tmp_path, images):
+    keep = callbacks.Checkpoint(tmp_path)
+    keep.set_model(training.build(TINY))
+    for epoch in (9998, 9999, 10_000, 10_001):
+        keep._save(epoch)
+    assert [path.name[6:-11] for path in callbacks.checkpoints(tmp_path)] == ["10000", "10001"]
+    (tmp_path / "epoch-copy.weights.h5").write_bytes(b"")
+    assert callbacks.checkpoints(tmp_path)[-1].name == "epoch-10001.weights.h5"
+
+
+def test_a_checkpoint_that_claims_terabytes_is_named(tmp_path, images):
+    fit(training.build(TINY), images, callbacks.Checkpoint(tmp_path))
+    path = callbacks.checkpoints(tmp_path)[-1]
+    with h5py.File(path, "a") as file:
+        file.create_dataset("huge", shape=(10**12,), dtype="f4", chunks=(1000,), compression="gzip")
+    with pytest.raises(ValueError, match="Checkpoint .* cannot be loaded"):
+        callbacks.load_checkpoint(training.build(TINY), path)
+
+
 @pytest.mark.parametrize("harm", ["truncated", "empty", "other networks", "not a checkpoint"])
 def test_a_checkpoint_that_does_not_fit_is_named(tmp_path, images, harm):
-    fit(runs.build(TINY), images, callbacks.Checkpoint(tmp_path))
-    path, gan = callbacks.checkpoints(tmp_path)[-1], runs.build(TINY)
+    fit(training.build(TINY), images, callbacks.Checkpoint(tmp_path))
+    path, gan = callbacks.checkpoints(tmp_path)[-1], training.build(TINY)
     if harm == "truncated":
         path.write_bytes(path.read_bytes()[:5000])
     elif harm == "empty":
@@ -79,7 +79,7 @@ def test_a_checkpoint_that_does_not_fit_is_named(tmp_path, images, harm):
     elif harm == "not a checkpoint":
         gan.generator.save_weights(path)
     else:
-        gan = runs.build(TINY.__class__(**{**TINY.__dict__, "g_filters": 3}))
+        gan = training.build(TINY.__class__(**{**TINY.__dict__, "g_filters": 3}))
     with pytest.raises(ValueError, match=f"Checkpoint .*{path.name} cannot be loaded"):
         callbacks.load_checkpoint(gan, path)
 
@@ -92,7 +92,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_before_a_checkpoint(tmp_path, i
 
     with pytest.raises(FloatingPointError, match="by step 14.*last good checkpoint is .*epoch-0001") as caught:
         fit(
-            runs.build(TINY),
+            training.build(TINY),
             images,
             Poison(),
             callbacks.StopIfNotFinite(tmp_path),
@@ -105,11 +105,11 @@ def test_a_loss_that_is_not_finite_stops_the_run_before_a_checkpoint(tmp_path, i
 
 def test_history_is_written_each_epoch_and_holds_none_twice(tmp_path, images):
     path = tmp_path / "history.csv"
-    fit(runs.build(TINY), images, callbacks.HistoryFile(path), epochs=3)
+    fit(training.build(TINY), images, callbacks.HistoryFile(path), epochs=3)
     first = callbacks.read_history(path)
     assert path.read_text().splitlines()[0] == "epoch,g_loss,d_loss,d_real,d_fake"
     assert first["epoch"] == [0, 1, 2] and len(set(first["g_loss"])) == 3
-    fit(runs.build(TINY, seed=5), images, callbacks.HistoryFile(path), first_epoch=1, epochs=4)
+    fit(training.build(TINY, seed=5), images, callbacks.HistoryFile(path), first_epoch=1, epochs=4)
     second = callbacks.read_history(path)
     assert second["epoch"] == [0, 1, 2, 3]
     assert second["g_loss"][0] == first["g_loss"][0] and second["g_loss"][1] != first["g_loss"][1]
@@ -122,7 +122,7 @@ def test_history_that_is_something_else_is_named(tmp_path):
 
 
 def test_sample_picture_is_drawn_after_each_epoch(tmp_path, images):
-    gan = runs.build(TINY)
+    gan = training.build(TINY)
     latents = gan.latent_vectors(6, 0)
     fit(gan, images, callbacks.SamplePicture(tmp_path / "samples.png", latents, columns=3))
     from dcgan_keras import plots
@@ -132,21 +132,34 @@ def test_sample_picture_is_drawn_after_each_epoch(tmp_path, images):
 
 
 def test_progress_prints_a_line_an_epoch_without_a_terminal(images, capsys):
-    fit(runs.build(TINY), images, callbacks.Progress(0, 2, 10), epochs=2)
+    fit(training.build(TINY), images, callbacks.Progress(), epochs=2)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2 and lines[1].startswith("epoch   2/2") and "d_loss" in lines[1]
 
 
+def test_progress_of_a_long_training_prints_about_a_hundred_lines(images, capsys):
+    fit(training.build(TINY), images[:8], callbacks.Progress(), epochs=250)
+    lines = capsys.readouterr().out.splitlines()
+    assert 80 <= len(lines) <= 101 and lines[-1].startswith("epoch 250/250")
+
+
+def test_progress_without_a_console_says_nothing_and_breaks_nothing(images, monkeypatch):
+    monkeypatch.setattr("sys.stdout", None)
+    progress = callbacks.Progress()
+    progress.on_train_begin()
+    assert progress.live is False
+
+
 def test_progress_shows_losses_and_time_left_on_a_terminal(images, capsys, monkeypatch):
-    progress = callbacks.Progress(1, 3, 10)
+    progress = callbacks.Progress()
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
-    fit(runs.build(TINY), images, progress, epochs=3, first_epoch=1)
+    fit(training.build(TINY), images, progress, epochs=3, first_epoch=1)
     out = capsys.readouterr().out
     assert "20/20" in out and "g_loss" in out
 
 
 def test_a_single_changed_bit_of_a_checkpoint_is_found(tmp_path, images):
-    gan = runs.build(TINY)
+    gan = training.build(TINY)
     fit(gan, images, callbacks.Checkpoint(tmp_path))
     path = callbacks.checkpoints(tmp_path)[-1]
     with h5py.File(path) as file:
@@ -157,7 +170,7 @@ def test_a_single_changed_bit_of_a_checkpoint_is_found(tmp_path, images):
     content[offset + 40] ^= 1  # the lowest bit of a weight: a number like any other
     path.write_bytes(content)
     with pytest.raises(ValueError, match="content has changed since it was written"):
-        callbacks.load_checkpoint(runs.build(TINY), path)
+        callbacks.load_checkpoint(training.build(TINY), path)
 
 
 def test_broken_weights_are_never_a_checkpoint(tmp_path, images):
@@ -170,16 +183,16 @@ def test_broken_weights_are_never_a_checkpoint(tmp_path, images):
                     self.model.generator.trainable_variables[0] * float("nan")
                 )
 
-    gan = runs.build(TINY)
+    gan = training.build(TINY)
     with pytest.raises(
         FloatingPointError, match="not a number after epoch 2. The last good checkpoint is .*epoch-0001"
     ):
         fit(gan, images, Break(), callbacks.Checkpoint(tmp_path), epochs=3)
-    assert callbacks.load_checkpoint(runs.build(TINY), callbacks.checkpoints(tmp_path)[-1]) == 1
+    assert callbacks.load_checkpoint(training.build(TINY), callbacks.checkpoints(tmp_path)[-1]) == 1
 
 
 def test_the_best_generator_is_kept_and_every_score_written(tmp_path, images):
-    gan = runs.build(TINY)
+    gan = training.build(TINY)
     given = iter([3.0, 1.0, 2.0, 5.0])
     seen = []
 
@@ -197,7 +210,7 @@ def test_the_best_generator_is_kept_and_every_score_written(tmp_path, images):
 
 def test_scores_of_an_earlier_part_of_a_run_count(tmp_path, images):
     (tmp_path / "scores.csv").write_text("epoch,score\n0,0.5\n1,0.2\n2,0.1\n")
-    gan = runs.build(TINY)
+    gan = training.build(TINY)
     fit(gan, images, callbacks.KeepBest(tmp_path, lambda generator: 0.3), epochs=3, first_epoch=2)
     # Epoch 2 was cut off and is done again: its old score is replaced. The best is from before, and not overwritten.
     assert callbacks.read_scores(tmp_path / "scores.csv") == [(0, 0.5), (1, 0.2), (2, 0.3)]

@@ -24,7 +24,10 @@ TAGS = {
     "nbval-ignore-output",  # numbers of training or time
     "exercise",  # the reader writes here
     "check",  # says whether it is right
+    "solution",  # shown to teachers, folded for readers
 }
+DOCUMENT = "*The document: a Chinese introduction to DCGANs in nine sections that this course follows."
+BADGE = "https://colab.research.google.com/github/dcgan-keras/dcgan-keras/blob/main/notebooks/"
 HEADINGS = ["You will learn", "You need", "Check yourself", "Summary", "Further reading"]
 
 
@@ -35,7 +38,7 @@ def path(request):
 
 @pytest.fixture
 def cells(path):
-    return json.loads(path.read_text())["cells"]
+    return json.loads(path.read_text(encoding="utf-8"))["cells"]
 
 
 def source(cell):
@@ -67,6 +70,7 @@ def test_shape_of_the_lesson(path, cells):
     headings = re.findall(r"^## (.*)$", text, re.MULTILINE)
     assert [heading for heading in headings if heading in HEADINGS] == HEADINGS
     assert re.search(r"\*Follows section.*document.*Run time: .*\*", source(cells[0]))
+    assert DOCUMENT in source(cells[0]) and BADGE + path.name in source(cells[0])
     assert path.stat().st_size < 1_000_000
     setup = source(code_cells(cells)[0])
     assert "google.colab" in setup and "import" in setup
@@ -82,15 +86,17 @@ def test_cells_are_short_and_tags_known(cells):
 
 
 def test_links_and_pictures_resolve(path, cells):
-    text = "\n".join(source(cell) for cell in cells)
-    for alternative, target in re.findall(r"(!?\[[^\]]*\])\(([^)\s]+)\)", text):
-        if alternative.startswith("!") and "colab" not in target:
-            assert len(alternative) > 40, f"{target} needs a description for readers who cannot see it"
-        if not target.startswith("http"):
-            file, _, anchor = target.partition("#")
-            assert (path.parent / file).exists(), target
-            headings = re.findall(r"^#+ (.*)$", (path.parent / file).read_text(), re.MULTILINE) if anchor else []
-            assert not anchor or anchor in [heading.lower().replace(" ", "-") for heading in headings], target
+    """In Jupyter, on GitHub and in Colab, which opens one notebook and knows nothing of its neighbours."""
+    text = "\n".join(source(cell) for cell in cells if cell["cell_type"] == "markdown")
+    for picture, target in re.findall(r"(!\[[^\]]*\])\(([^)\s]+)\)", text):
+        assert target.startswith("https://"), f"{target} does not resolve in Colab"
+        if "colab" not in target:
+            assert len(picture) > 40, f"{target} needs a description for readers who cannot see it"
+            assert (ROOT / target.split("/main/")[1]).is_file()
+    for target, rest in re.findall(r"(?<!!)\[[^\]]*\]\((?!http)([^)\s]+)\)(.{0,140})", text):
+        file = target.partition("#")[0]
+        assert (path.parent / file).exists(), target
+        assert rest.startswith(f" ([in Colab]({BADGE}{file}))"), f"{target} has no twin for Colab beside it"
 
 
 def test_words_that_talk_down_are_absent(cells):
@@ -103,27 +109,45 @@ def solutions(cells):
     for place, cell in enumerate(cells):
         if "exercise" in tags(cell):
             assert "check" in tags(cells[place + 1]), "an exercise is followed by its check"
+            assert "solution" in tags(cells[place + 2]), "a check is followed by its solution"
             block = re.search(r"<details>.*?```python\n(.*?)```.*?</details>", source(cells[place + 2]), re.DOTALL)
             assert block, "a check is followed by a folded solution"
             yield place, block[1]
 
 
+WRONG = '-12345, "abc", "", [], {}, [1, [2, 3]], float("nan"), 1j, b"\\0", print, lambda *a: 1 / 0, lambda: None, type'
+
+
 def test_solutions_are_right_and_wrong_answers_are_not(path, cells, monkeypatch):
-    """Runs the notebook in fast mode with every exercise solved, and again its checks with a wrong answer."""
+    """Runs the notebook in fast mode with every exercise solved, and again its checks with a zoo of wrong answers."""
     monkeypatch.setenv("DCGAN_FAST", "1")
     notebook = nbformat.read(path, as_version=4)
     found = list(solutions(cells))
     assert 3 <= len(found) <= 5
+    again = []
     for place, solution in found:
         notebook.cells[place].source = solution
         name = re.search(r"^(\w+) = None", source(cells[place]), re.MULTILINE)[1]
-        check = notebook.cells[place + 1].source
-        notebook.cells.append(nbformat.v4.new_code_cell(f"{name} = -12345\n{check}"))
+        check = textwrap.indent(notebook.cells[place + 1].source, "    ")
+        again.append(nbformat.v4.new_code_cell(f"for {name} in ({WRONG}):\n{check}"))
+    notebook.cells += again
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(path.parent)}}).execute()
-    said = ["".join(output.get("text", "") for output in notebook.cells[place + 1].outputs) for place, _ in found]
-    assert all(text.startswith("Right.") for text in said), said
-    refused = ["".join(output.get("text", "") for output in cell.outputs) for cell in notebook.cells[-len(found) :]]
-    assert all(text.startswith("Not yet") for text in refused), refused
+
+    def said(cell):
+        return "".join(output.get("text", "") for output in cell.outputs)
+
+    assert all(said(notebook.cells[place + 1]).startswith("Right.") for place, _ in found)
+    for cell in again:
+        lines = [line for line in said(cell).splitlines() if line.startswith(("Right.", "Not yet", "Not answered"))]
+        assert len(lines) == len(eval(f"({WRONG})")) and all(line.startswith("Not yet") for line in lines), said(cell)
+
+
+def test_exercises_use_the_shared_checker_and_half_ask_for_code(cells):
+    checks = [source(cell) for cell in code_cells(cells) if "check" in tags(cell)]
+    assert all("exercises.check(" in check for check in checks)
+    given = "\n".join(solution for _, solution in solutions(cells))
+    asks = [solution for _, solution in solutions(cells) if "\n" in solution.strip() or "(" in solution]
+    assert len(asks) * 2 >= len(checks), given
 
 
 # A cell tagged `twin:gan.DCGAN.train_step` builds by hand what the module ships under that name.
@@ -231,7 +255,7 @@ BY_BEHAVIOUR = {
 TWINS = [
     pytest.param(tag.removeprefix("twin:"), source(cell), id=f"{path.stem}-{tag}")
     for path in NOTEBOOKS
-    for cell in json.loads(path.read_text())["cells"]
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]
     for tag in tags(cell)
     if tag.startswith("twin:")
 ]
@@ -252,6 +276,6 @@ def test_there_are_twins():
 
 
 def test_the_kernel_is_the_usual_one(path):
-    metadata = json.loads(path.read_text())["metadata"]
+    metadata = json.loads(path.read_text(encoding="utf-8"))["metadata"]
     assert metadata["kernelspec"]["name"] == "python3"
     assert Path(path).stem[:2].isdigit()

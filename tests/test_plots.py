@@ -5,7 +5,6 @@ import matplotlib
 import numpy as np
 import pytest
 from dcgan_keras import plots
-from PIL import Image
 
 matplotlib.use("Agg")
 NOISE = np.random.default_rng(0).uniform(-1, 1, (7, 8, 8, 1)).astype(np.float32)
@@ -40,45 +39,6 @@ def test_png_round_trip(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 
-def frames(count, channels=1, side=40):
-    images = np.random.default_rng(1).uniform(-1, 1, (count, 4, side, side, channels))
-    return [plots.with_caption(plots.image_grid(i, columns=2), f"step {n:,}") for n, i in enumerate(images)]
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-def test_gif_loops_rests_at_the_end_and_keeps_every_pixel(tmp_path, channels):
-    made = frames(5, channels)
-    assert plots.save_gif(tmp_path / "a.gif", made, seconds=1) == 5
-    with Image.open(tmp_path / "a.gif") as gif:
-        assert gif.n_frames == 5 and gif.info["loop"] == 0
-        durations, read = [], []
-        for n in range(5):
-            gif.seek(n)
-            durations.append(gif.info["duration"])
-            read.append(np.asarray(gif.convert("RGB" if channels == 3 else "L")).astype(int))
-    assert durations == [200, 200, 200, 200, 2000]
-    tolerance = 0 if channels == 1 else 40  # colours share 256 palette entries
-    assert max(np.abs(a - b).max() for a, b in zip(read, made)) <= tolerance or channels == 3
-
-
-def test_gif_stays_under_its_limit_and_keeps_first_and_last_moment(tmp_path):
-    made = frames(16, side=64)
-    limit = 120_000
-    kept = plots.save_gif(tmp_path / "a.gif", made, max_bytes=limit)
-    assert (tmp_path / "a.gif").stat().st_size <= limit and 1 < kept < 16
-    read = imageio.imread(tmp_path / "a.gif", index=None)[..., 0].astype(int)
-    assert len(read) == kept
-    assert np.abs(read[-1] - made[-1]).max() <= 9  # sixteen shades
-
-
-def test_gif_that_cannot_be_that_small_leaves_no_file(tmp_path):
-    with pytest.raises(ValueError, match="cannot be made in 100 bytes"):
-        plots.save_gif(tmp_path / "a.gif", frames(4), max_bytes=100)
-    with pytest.raises(ValueError, match="at least one frame"):
-        plots.save_gif(tmp_path / "a.gif", [])
-    assert not list(tmp_path.iterdir())
-
-
 def test_caption_is_drawn_below_the_picture():
     picture = np.zeros((100, 200), np.uint8)
     captioned = plots.with_caption(picture, "step 1,234")
@@ -101,10 +61,31 @@ def test_dashboard_shows_what_it_is_given():
     assert np.all(imageio.imread(buffer.getvalue())[0, 0, :3] == 255)  # opaque white
 
 
-def test_show_images_uses_the_fixed_range():
-    figure = plots.show_images(NOISE * 0.1, columns=4, titles=["a"])
-    assert figure.axes[0].images[0].get_clim() == (0, 1)
+def test_show_images_uses_the_fixed_range_and_labels_its_rows():
+    figure = plots.show_images(NOISE * 0.1, columns=4, titles=["a"], row_titles=["real", "fake"])
+    assert figure.axes[0].images[0].get_clim() == (0, 255)
+    np.testing.assert_array_equal(figure.axes[1].images[0].get_array(), plots.to_uint8(NOISE[1] * 0.1)[..., 0])
     assert figure.axes[0].get_title() == "a" and len(figure.axes) == 8
+    assert [axes.texts[0].get_text() for axes in figure.axes if axes.texts] == ["real", "fake"]
+    figure.canvas.draw()
+    box = figure.axes[0].texts[0].get_window_extent()
+    assert box.x0 >= 0  # nothing of the label is cut off
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_one_image_is_written_as_it_is(tmp_path, channels):
+    image = np.random.default_rng(0).integers(0, 256, (6, 5, channels), dtype=np.uint8)
+    plots.save_image(tmp_path / "new" / "a.png", image)
+    assert imageio.imread(tmp_path / "new" / "a.png").reshape(image.shape).tolist() == image.tolist()
+
+
+def test_colours_have_one_meaning():
+    colours = [plots.G_COLOR, plots.D_COLOR, plots.REAL_COLOR, *plots.OTHER_COLORS]
+    assert len(set(colours)) == len(colours)
+    losses, scores = plots.plot_history({name: [0.5] for name in ("g_loss", "d_loss", "d_real", "d_fake")}).axes
+    drawn = {line.get_label(): line.get_color() for axes in (losses, scores) for line in axes.lines}
+    assert drawn["generator"] == drawn["on generated images"] == plots.G_COLOR
+    assert drawn["discriminator"] == plots.D_COLOR and drawn["on real images"] == plots.REAL_COLOR
 
 
 def test_curves_are_written_whole(tmp_path):

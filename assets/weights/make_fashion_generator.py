@@ -18,7 +18,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from dcgan_keras import data, extractors, files, runs, scores
+from dcgan_keras import data, extractors, files, models, scores
 
 FOLDER = Path(__file__).parent
 
@@ -68,7 +68,7 @@ def main(folder: Path) -> None:
 
     test, training = data.load_images("bundled", split="test"), data.load_images("bundled")
     judge = scores.Judge(extractors.load("fashion"), test, training, reference_name="bundled, split test")
-    columns = [judge.scores(scores.draw(runs.load_generator(path), judge.count), path.name) for path in (best, out)]
+    columns = [judge.scores(scores.draw(models.load_generator(path), judge.count), path.name) for path in (best, out)]
     print(scores.table(columns))
     print(f"{out.name}: {out.stat().st_size:,} bytes")
 

@@ -1,0 +1,74 @@
+"""What the README and the page on Python show is run, and prints nothing that they do not show."""
+
+import importlib.util
+import re
+import shlex
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import ROOT, dcgan_here
+from PIL import Image
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "notebooks" / "python.md").read_text(encoding="utf-8")
+
+
+def blocks(text, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("text", [README, PAGE], ids=["README", "python.md"])
+def test_python_blocks_run_and_print_nothing(text, tmp_path):
+    """One after the other, in a process of its own, as a reader would paste them."""
+    found = [block for block in blocks(text, "python") if "onnx" not in block or importlib.util.find_spec("tf2onnx")]
+    assert found
+    result = subprocess.run(
+        [sys.executable, "-W", "error::UserWarning", "-c", "\n".join(found)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+def commands():
+    """The lines of the README that begin with `dcgan`, without comments, and joined where they go on."""
+    for block in blocks(README, "bash"):
+        for line in re.sub(r"\\\n", " ", block).splitlines():
+            if line.startswith("dcgan "):
+                yield line.split("#")[0].strip()
+
+
+TINY = "--g-filters 2 --d-filters 3 --latent-dim 4 --batch-size 64 --frames 3 --epochs 2".split()
+# What these need is not there: a network, GPUs, other hosts. Their options are tested elsewhere.
+ELSEWHERE = ("tfds:", "--strategy", "mixed_float16", "inception")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with what the commands speak of: a run, a folder of pictures."""
+    folder = tmp_path_factory.mktemp("readme")
+    (folder / "path" / "to" / "folder").mkdir(parents=True)
+    for number, image in enumerate(np.random.default_rng(0).integers(0, 256, (128, 30, 30, 3), dtype=np.uint8)):
+        Image.fromarray(image).save(folder / "path" / "to" / "folder" / f"{number}.png")
+    result = dcgan_here("train", "--source", "path/to/folder", "--run", "runs/laptop-1", *TINY, cwd=folder)
+    assert result.returncode == 0, result.stderr
+    return folder
+
+
+@pytest.mark.parametrize("command", commands())
+def test_commands_run(place, command):
+    arguments = shlex.split(command)[1:]
+    if arguments[0] == "train" and "--resume" not in arguments:
+        if "--source" not in arguments:
+            arguments += ["--source", "path/to/folder"]
+        given = {word for word in arguments if word.startswith("--")}
+        for option, value in zip(TINY[::2], TINY[1::2]):
+            arguments += [option, value] * (option not in given)
+        arguments += ["--g-filters", "2", "--d-filters", "2"]
+    if any(word in command for word in ELSEWHERE):
+        pytest.skip("needs a network, GPUs or other hosts")
+    result = dcgan_here(*arguments, cwd=place)
+    assert result.returncode == 0, result.stderr

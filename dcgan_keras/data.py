@@ -142,7 +142,7 @@ def make_dataset(images: np.ndarray, *, batch_size: int = 64, seed: int = 0, fir
 
     Every further pass over the dataset is the next epoch, in an order of its own, always the same for the same seed. A
     pass counts when its last batch is delivered: a look at the first ones changes nothing. `len` is the steps of an
-    epoch, `.repeat()` makes epochs without end.
+    epoch, `.repeat()` makes epochs without end. Under a distribution strategy, which reads ahead, take `make_stream`.
 
     Args:
         images: uint8 of shape (count, height, width, channels). Those of `load_images` are not copied: leave them as

@@ -116,7 +116,7 @@ def _to_image(maps, kernel):
 
 @tf.custom_gradient
 def _from_image(images, kernel):
-    """A convolution of kernel 4 and stride 2. It and `_to_image` are each other's gradient (notebook 03)."""
+    """A convolution of kernel 4 and stride 2. With respect to the input, each of the two is the other's gradient."""
 
     def gradients(upstream):
         return _to_image(upstream, kernel), _to_kernel(images, kernel, upstream)

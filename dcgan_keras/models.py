@@ -207,7 +207,7 @@ class _NormalWeights:
 
 
 def _up(name, filters, kernel_size, normal, use_bias=False):
-    """Doubles height and width. BatchNorm follows where there is no bias: its shift would cancel one."""
+    """Doubles height and width. BatchNorm follows where there is no bias: it would subtract one again."""
     return fast.FastConv2DTranspose(filters, kernel_size, 2, **_convolution(normal), use_bias=use_bias, name=name)
 
 

@@ -190,7 +190,9 @@ class DCGAN(keras.Model):
 
     def export(self, filepath, *args, **kwargs):
         """Exports the averaged generator, from latent vectors to images, as `keras.Model.export` does."""
-        models.plain(self.ema_generator).export(filepath, *args, **kwargs)
+        network = models.plain(self.ema_generator)
+        network(tf.zeros((1, self.latent_dim)))  # Keras exports only what has been called
+        network.export(filepath, *args, **kwargs)
 
     @property
     def steps_taken(self) -> int:

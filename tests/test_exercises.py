@@ -1,7 +1,7 @@
 """The checker of the exercises: right in any reasonable form, wrong ones refused, and nothing can make it raise."""
 
 import array
-import collections
+import collections.abc
 import contextlib
 import datetime
 import decimal
@@ -228,6 +228,21 @@ class Endless:
 
     def __getitem__(self, place):
         return 5
+
+
+def test_what_is_too_long_is_not_read():
+    """A range(10**9) would fill the memory."""
+    read = []
+
+    class Long(collections.abc.Sequence):
+        def __len__(self):
+            return 1000
+
+        def __getitem__(self, place):
+            read.append(place)
+            return 5
+
+    assert not is_right(Long(), 5) and not is_right(Long(), [5, 5]) and read == []
 
 
 class Negative(Endless):

@@ -266,6 +266,7 @@ def test_another_fault_is_not_called_a_download(monkeypatch):
         (np.zeros((2, 28, 28, 3)), "28x28"),
         (np.full((2, 28, 28, 1), np.nan), "finite"),
         (np.full((2, 28, 28, 1), -np.inf), "finite"),
+        (np.full((2, 28, 28, 1), -2.0), "from -1 to 1, got -2 to -2"),
         (np.full((2, 28, 28, 1), 255.0), "from -1 to 1, got 255 to 255"),
         (np.linspace(-2, 2, 1568).reshape(2, 28, 28, 1), "from -1 to 1, got -2 to 2"),
         (np.full((2, 28, 28, 1), 300, np.int32), "from 0 to 255, got 300 to 300"),

@@ -3,6 +3,7 @@
 Those that replace one of Keras's say why. The one that keeps the moments of the film is in `film`.
 """
 
+import contextlib
 import csv
 import hashlib
 import math
@@ -58,7 +59,8 @@ class Checkpoint(keras.callbacks.Callback):
             with h5py.File(unfinished, "a") as file:
                 file.attrs.update(epoch=epoch, step=self.model.steps_taken, sha256=_digest(file))
         for old in checkpoints(self.folder)[: -self.keep]:
-            old.unlink()
+            with contextlib.suppress(PermissionError):  # on Windows, while a program has it open: deleted later
+                old.unlink()
 
 
 def checkpoints(folder: str | Path) -> list[Path]:

@@ -30,7 +30,8 @@ print(steps * contestant.batch_size / (time.perf_counter() - start))
 def images_per_second(checkout: Path, seconds: float) -> float:
     path = os.pathsep.join(map(str, (checkout, checkout / "benchmarks")))
     command = [sys.executable, "-c", MEASURE, str(seconds)]
-    result = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True)
+    environment = {**os.environ, "PYTHONPATH": path}
+    result = subprocess.run(command, cwd=checkout, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     return float(result.stdout.split()[-1])
 
 

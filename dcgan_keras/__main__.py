@@ -239,7 +239,7 @@ def gif(
     scale: Annotated[Optional[int], typer.Option(min=1, help="Enlargement.", show_default="to 560 pixels")] = None,
     seconds: Annotated[float, typer.Option(min=0.1, help="Length of one round.")] = 10.0,
     seed: Annotated[Optional[int], typer.Option(help="Of the latent vectors.", show_default="that of the run")] = None,
-    max_bytes: Annotated[int, typer.Option(min=1, help="Largest size of the file.")] = 3_000_000,
+    max_bytes: Annotated[int, typer.Option(min=1, help="Largest size of the file.")] = 5_000_000,
 ) -> None:
     """Make the film of a run again from its snapshots, without training."""
     with one_sentence_errors():

@@ -84,7 +84,7 @@ def make(
     scale: int | None = None,
     seconds: float = 10.0,
     seed: int = SEED,
-    max_bytes: int = 3_000_000,
+    max_bytes: int = 5_000_000,
 ) -> str:
     """Makes the film of a folder of snapshots, without training.
 
@@ -140,7 +140,7 @@ def make(
     return f"to stay within {max_bytes:,} bytes it shows {' and '.join(cut)}" if cut else ""
 
 
-def save(path: str | Path, frames: Sequence[np.ndarray], *, seconds: float = 10.0, max_bytes: int = 3_000_000) -> int:
+def save(path: str | Path, frames: Sequence[np.ndarray], *, seconds: float = 10.0, max_bytes: int = 5_000_000) -> int:
     """Writes an endless film that rests two seconds on its last frame. A single frame is a still picture.
 
     To stay within `max_bytes` it first uses fewer shades, then drops every second frame, the last one kept.

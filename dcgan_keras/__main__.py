@@ -118,7 +118,7 @@ def train(
             this, images = resumed(run, asked, changes)
         else:
             this, images = new_run(run, asked, changes, where)
-        settings, count = this.settings, len(runs.hold_out(this, images)[0])
+        settings, count = this.settings, runs.trained_on(this, len(images))
         steps = count // settings.batch_size
         typer.echo(f"Training {this.preset} on {count:,} images from {this.source}, into {this.folder}")
         typer.echo(
@@ -152,7 +152,7 @@ def new_run(folder: Optional[Path], asked: dict, changes: dict, strategy):
     if this.score_every:
         extractors.load(scores.extractor_for(this.settings))
     images = runs.load_images(this)
-    suited = presets.suited(this.settings, len(runs.hold_out(this, images)[0]), changes.keys())
+    suited = presets.suited(this.settings, runs.trained_on(this, len(images)), changes.keys())
     if suited != this.settings:
         typer.echo(
             f"{len(images):,} images are fewer than the preset was made for: --epochs {suited.epochs} and --batch-size "

@@ -113,7 +113,7 @@ class DCGAN(keras.Model):
                 )
         with self._wrong_images_explained():
             history = super().fit(x, *args, callbacks=callbacks, **kwargs)
-        for optimizer, network in self._pairs():
+        for optimizer, network in (self.g_optimizer, self.generator), (self.d_optimizer, self.discriminator):
             optimizer.finalize_variable_values(network.trainable_variables)  # for an optimizer with use_ema
         return history
 
@@ -238,9 +238,6 @@ class DCGAN(keras.Model):
 
     def compile_from_config(self, config):
         self.compile(**{name: keras.saving.deserialize_keras_object(value) for name, value in config.items()})
-
-    def _pairs(self):
-        return (self.g_optimizer, self.generator), (self.d_optimizer, self.discriminator)
 
     def _real_images(self, data):
         """Takes the images out of what `fit` hands over, as float32 in [-1, 1], or stops with a sentence."""

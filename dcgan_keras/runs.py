@@ -193,9 +193,14 @@ def load_images(run: Run) -> np.ndarray:
     )
 
 
+def trained_on(run: Run, count: int) -> int:
+    """Says how many of so many images a run trains on: all but those it holds out."""
+    return count - count // HELD_OUT if run.holds_out else count
+
+
 def hold_out(run: Run, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Splits images into those to train on and those to score on, always the same ones; none if none are held out."""
-    count = len(images) // HELD_OUT if run.holds_out else 0
+    count = len(images) - trained_on(run, len(images))
     if not count:
         return images, images[:0]
     order = np.random.default_rng(0).permutation(len(images))

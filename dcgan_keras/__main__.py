@@ -68,9 +68,12 @@ def with_hyperparameters(command):
 @app.command()
 @with_hyperparameters
 def train(
-    preset: Annotated[Optional[str], typer.Option(help=f"{', '.join(presets.PRESETS)}.", show_default="laptop")] = None,
+    preset: Annotated[
+        Optional[str], typer.Option(help=f"{', '.join(presets.PRESETS)}.", show_default="a laptop one, by the images")
+    ] = None,
     source: Annotated[
-        Optional[str], typer.Option(help="'bundled', 'tfds:NAME', or a folder of images.", show_default="bundled")
+        Optional[str],
+        typer.Option(help="'bundled', 'bundled:emoji', 'tfds:NAME', or a folder of images.", show_default="bundled"),
     ] = None,
     seed: Annotated[Optional[int], typer.Option(help="Fixes everything random.", show_default="0")] = None,
     run: Annotated[
@@ -85,6 +88,10 @@ def train(
             help="Hold out a tenth of the images, score the generator on them each so many epochs and keep the best.",
             show_default="0, never",
         ),
+    ] = None,
+    extractor: Annotated[
+        Optional[str],
+        typer.Option(help="fashion, emoji or inception, to score with.", show_default="one of the first two"),
     ] = None,
     precision: Annotated[
         Optional[str], typer.Option(help="float32, mixed_float16 or mixed_bfloat16.", show_default="float32")
@@ -111,6 +118,7 @@ def train(
             "seed": seed,
             "score_every": score_every,
             "precision": precision,
+            "extractor": extractor,
             "data_dir": data_dir and str(data_dir.expanduser().absolute()),
         }
         asked = {name: value for name, value in asked.items() if value is not None}
@@ -146,17 +154,19 @@ def new_run(folder: Optional[Path], asked: dict, changes: dict, strategy):
     """Checks everything that can be wrong with the input, then makes the folder. Returns the run and its images."""
     from dcgan_keras import devices, extractors, runs, scores, training
 
-    name = asked.setdefault("preset", "laptop")
+    if "preset" not in asked:
+        asked["preset"], changes = followed(asked.get("source", "bundled"), asked.get("data_dir"), changes)
+    name = asked["preset"]
     this = runs.Run(folder or Path("runs"), presets.get(name, **changes), **asked)
     training.build(this.settings, this.seed)
     if this.score_every:
-        extractors.load(scores.extractor_for(this.settings))
+        extractors.load(scores.extractor_for(this))
     images = runs.load_images(this)
-    suited = presets.suited(this.settings, runs.trained_on(this, len(images)), changes.keys())
+    suited = presets.suited(this.settings, runs.trained_on(this, len(images)), changes.keys(), name)
     if suited != this.settings:
         typer.echo(
-            f"{len(images):,} images are fewer than the preset was made for: --epochs {suited.epochs} and --batch-size "
-            f"{suited.batch_size} unless you give others."
+            f"{len(images):,} images are not the number that the preset was made for: --epochs {suited.epochs} and "
+            f"--batch-size {suited.batch_size} unless you give others."
         )
         this = dataclasses.replace(this, settings=suited)
     runs.check_images(this, images)
@@ -164,6 +174,21 @@ def new_run(folder: Optional[Path], asked: dict, changes: dict, strategy):
     if not folder:
         this = dataclasses.replace(this, folder=runs.new_folder("runs", name))
     return (runs.create(this) if devices.is_chief(strategy) else this), images
+
+
+def followed(source: str, data_dir: Optional[str], changes: dict) -> tuple[str, dict]:
+    """Chooses the preset by the images, and says so. Returns its name, and the changes with what the images ask for."""
+    from dcgan_keras import data
+
+    found = data.look(source, data_dir=data_dir)
+    if found is None or source == "bundled":
+        return "laptop", changes
+    name, suits = presets.following(*found)
+    typer.echo(
+        f"The images are {'grey' if found.channels == 1 else 'in colour'} and usually of {found.side} pixels or more: "
+        f"--preset {name} unless you give another."
+    )
+    return name, suits | changes
 
 
 def resumed(folder: Optional[Path], asked: dict, changes: dict):
@@ -181,10 +206,10 @@ def resumed(folder: Optional[Path], asked: dict, changes: dict):
     done = max([0, *map(callbacks.epoch_of, callbacks.checkpoints(run.checkpoints))])
     if epochs < done:
         raise ValueError(f"The run has {done} epochs behind it, --epochs {epochs} is fewer.")
-    moved = {name: asked[name] for name in ("source", "score_every", "data_dir") if name in asked}
+    moved = {name: asked[name] for name in ("source", "score_every", "extractor", "data_dir") if name in asked}
     this = dataclasses.replace(run, settings=dataclasses.replace(run.settings, epochs=epochs), **moved)
     if this.score_every:
-        extractors.load(scores.extractor_for(this.settings))
+        extractors.load(scores.extractor_for(this))
     return this, runs.load_images(this)
 
 
@@ -263,7 +288,10 @@ def evaluate(
     run: Annotated[Path, RUN],
     extractor: Annotated[
         Optional[str],
-        typer.Option(help="fashion, or inception, which is downloaded once.", show_default="by the images' size"),
+        typer.Option(
+            help="fashion, emoji, or inception, which is downloaded once.",
+            show_default="fashion or emoji, by the images",
+        ),
     ] = None,
     count: Annotated[int, typer.Option(min=10, help="Images to compare, at most.")] = 10_000,
     seed: Annotated[int, typer.Option(min=0, help="Of latent vectors and of all that is chosen.")] = 0,

@@ -143,8 +143,7 @@ class HistoryFile(keras.callbacks.Callback):
         self.rows = [row for row in self.rows if row[0] < epoch]
         self.rows.append((epoch, *(logs[name] for name in METRICS)))
         if _due(self, epoch):
-            with files.atomic(self.path) as unfinished, open(unfinished, "w", newline="", encoding="utf-8") as file:
-                csv.writer(file).writerows([("epoch", *METRICS), *((int(row[0]), *row[1:]) for row in self.rows)])
+            _write_table(self.path, ("epoch", *METRICS), ((int(row[0]), *row[1:]) for row in self.rows))
 
 
 def read_history(path: str | Path) -> dict[str, list[float]]:
@@ -191,9 +190,7 @@ class KeepBest(keras.callbacks.Callback):
         # The generator first: after a kill between the two files the epoch is scored again, to the same number.
         if not rows or score < min(row[1] for row in rows):
             models.save(self.model.ema_generator, self.folder / "best.keras")
-        path = self.folder / "scores.csv"
-        with files.atomic(path) as unfinished, open(unfinished, "w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([("epoch", "score"), *rows, (epoch, score)])
+        _write_table(self.folder / "scores.csv", ("epoch", "score"), [*rows, (epoch, score)])
 
 
 def read_scores(path: str | Path) -> list[tuple[int, float]]:
@@ -202,13 +199,66 @@ def read_scores(path: str | Path) -> list[tuple[int, float]]:
     Raises:
         ValueError: if the file is not such a table.
     """
+    return _read_table(path, "score")
+
+
+class LogitGap(keras.callbacks.Callback):
+    """Measures whether the discriminator knows its training images by heart: its mean logit of them and of others.
+
+    A discriminator that judges by what images are like gives both the same. One that has seen few images many times
+    gives those it knows more, and what the generator learns from it is worth less (arXiv 2006.06676, figure 1).
+
+    Args:
+        path: a CSV file with the columns epoch, training and held_out. The rows of earlier epochs stay.
+        training: images it is trained on, uint8 of shape (count, height, width, channels). At most 500 are looked at.
+        held_out: images it is not, the same.
+        every: epochs between two measurements. The last epoch of a training is measured too.
+    """
+
+    def __init__(self, path: str | Path, training: np.ndarray, held_out: np.ndarray, every: int = 1):
+        super().__init__()
+        self.path = path
+        self.training, self.held_out = (images[:: -(-len(images) // 500)] for images in (training, held_out))
+        self.every = every
+
+    def on_epoch_end(self, epoch, logs=None):
+        if _due(self, epoch):
+            rows = [row for row in read_logit_gap(self.path) if row[0] < epoch]
+            _write_table(self.path, ("epoch", "training", "held_out"), [*rows, (epoch, *self.mean_logits())])
+
+    def mean_logits(self) -> tuple[float, float]:
+        """Computes the discriminator's mean logits of the training images and of the held-out ones."""
+        return self._mean_logit(self.training), self._mean_logit(self.held_out)
+
+    def _mean_logit(self, images) -> float:
+        parts = (images[start : start + 100] for start in range(0, len(images), 100))
+        parts = (np.asarray(part, np.float32) / 127.5 - 1 for part in parts)
+        logits = [keras.ops.convert_to_numpy(self.model.discriminator(part, training=False)) for part in parts]
+        return float(np.concatenate(logits).mean())
+
+
+def read_logit_gap(path: str | Path) -> list[tuple[int, float, float]]:
+    """Reads a `logit_gap.csv` as (epoch, mean logit of training images, of held-out images), none where there is none.
+
+    Raises:
+        ValueError: if the file is not such a table.
+    """
+    return _read_table(path, "training", "held_out")
+
+
+def _write_table(path: str | Path, header, rows) -> None:
+    with files.atomic(path) as unfinished, open(unfinished, "w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([header, *rows])
+
+
+def _read_table(path: str | Path, *columns: str) -> list[tuple]:
     if not Path(path).is_file():
         return []
     try:
         with open(path, newline="", encoding="utf-8", errors="replace") as file:
-            return [(int(row["epoch"]), float(row["score"])) for row in csv.DictReader(file)]
+            return [(int(row["epoch"]), *(float(row[name]) for name in columns)) for row in csv.DictReader(file)]
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is not a table of epochs and scores.") from error
+        raise ValueError(f"{path} is not a table of epoch, {', '.join(columns)}.") from error
 
 
 class StopIfNotFinite(keras.callbacks.Callback):

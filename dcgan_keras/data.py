@@ -1,7 +1,8 @@
 """Where images come from. Every source ends as the same `tf.data.Dataset` of float32 NHWC batches in [-1, 1].
 
-A source is `bundled` (10,000 photographs of clothes that come with the package), `tfds:NAME` (any image dataset of
-TensorFlow Datasets) or a folder of images. All images are decoded once, to one uint8 array in memory, and training on
+A source is `bundled` (10,000 grey photographs of clothes that come with the package, also called `bundled:fashion`),
+`bundled:emoji` (1,911 drawings in colour that come with it too), `tfds:NAME` (any image dataset of TensorFlow Datasets)
+or a folder of images. All images are decoded once, to one uint8 array in memory, and training on
 it makes no copy: 8 MB for `bundled`, 2.5 GB for 200,000 colour images of 64x64.
 
 Batch t of an epoch is a function of (seed, epoch, t) alone, so a resumed run sees the very batches it would have seen.
@@ -11,6 +12,7 @@ Not here: how a picture file is read.
 
 import collections
 import contextlib
+import csv
 import hashlib
 import io
 import logging
@@ -19,6 +21,7 @@ import os
 import sys
 import warnings
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -27,10 +30,20 @@ from dcgan_keras.pictures import fit_image
 from PIL import Image
 from tqdm import tqdm
 
-BUNDLED_SHA256 = "9a27f1157a76d01842d28f45403567fdd1906877f006cf7390b2ff9e7b4c0208"
+BUNDLED_SHA256 = {
+    "fashion_mnist_subset.npz": "9a27f1157a76d01842d28f45403567fdd1906877f006cf7390b2ff9e7b4c0208",
+    "emoji.webp": "96d9e1a830c5c38c6640f46292633fa8019a46f67025c431208bd140b4dc9c52",
+    "emoji.csv": "14dc01df25b5f39ca8bfac2ded6a405452d2685b9e7b07f96ee5bc480c0c7734",
+}
 CLASS_NAMES = (
     "T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot",
 )  # fmt: skip
+CATEGORIES = (
+    "Activities", "Animals & Nature", "Flags", "Food & Drink", "Objects", "People & Body", "Smileys & Emotion",
+    "Symbols", "Travel & Places",
+)  # fmt: skip
+EMOJI_SHAPE = (64, 64, 3)
+LOOKED_AT = 100  # pictures of a folder, before all are read
 NOT_THE_USERS = ("__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "Thumbs.db", "desktop.ini")  # systems make them
 
 
@@ -71,7 +84,7 @@ def load_images(
     folders of runs. A picture that cannot be read is left out, and a warning names it.
 
     Args:
-        source: `bundled`, `tfds:NAME`, or the path of a folder of images; `~` is the home folder.
+        source: `bundled`, `bundled:emoji`, `tfds:NAME`, or the path of a folder of images; `~` is the home folder.
         image_size: height and width to crop (from the center) and resize to, in pixels.
         channels: 1 for grey, 3 for RGB.
         split: `train` or `test` for `bundled`; any split of the dataset for `tfds:NAME`; a folder has only `train`.
@@ -89,13 +102,50 @@ def load_images(
     source = os.fspath(source)
     if image_size < 1 or channels not in (1, 3):
         raise ValueError(f"image_size must be 1 or more and channels 1 or 3, got {image_size} and {channels}.")
-    if source == "bundled":
-        return _fit_all(load_bundled(split)[0], image_size, channels)
+    if is_bundled(source):
+        return _fit_all(load_bundled(split, source.partition(":")[2] or "fashion")[0], image_size, channels)
     if source.startswith("tfds:"):
         return _load_tfds(source.removeprefix("tfds:"), image_size, channels, split, data_dir)
     if split != "train":
         raise ValueError(f"A folder of images has only the split 'train', got {split!r}.")
     return _load_folder(Path(os.path.expanduser(source)), image_size, channels)
+
+
+class Look(NamedTuple):
+    """What the images of a source are like: their usual shorter side in pixels, and 1 channel (grey) or 3 (colour)."""
+
+    side: int
+    channels: int
+
+
+def look(source: str | Path = "bundled", *, data_dir: str | Path | None = None) -> Look | None:
+    """Looks at some images of a source, to choose how to train on it before all are loaded.
+
+    Of a folder up to a hundred pictures are opened. They are in colour if one in ten is.
+
+    Args:
+        source, data_dir: as in `load_images`.
+
+    Returns:
+        None where nothing can be said: `load_images` says why.
+    """
+    source = os.fspath(source)
+    if is_bundled(source):
+        return Look(64, 3) if source == "bundled:emoji" else Look(28, 1)
+    if source.startswith("tfds:"):
+        return _look_at_tfds(source.removeprefix("tfds:"), data_dir)
+    folder = Path(os.path.expanduser(source))
+    if not folder.is_dir() or _is_run(folder):
+        return None
+    paths = _find_pictures(folder)[0]
+    found = []
+    for path in paths[:: max(1, len(paths) // LOOKED_AT)][:LOOKED_AT]:
+        with contextlib.suppress(Exception):  # of any kind: one that cannot be read says nothing
+            found.append(pictures.look(path))
+    if not found:
+        return None
+    colourful = sum(colour for _, colour in found)
+    return Look(int(np.median([side for side, _ in found])), 3 if 10 * colourful >= len(found) else 1)
 
 
 def images_digest(images: np.ndarray) -> str:
@@ -106,29 +156,63 @@ def images_digest(images: np.ndarray) -> str:
     return digest.hexdigest()
 
 
-def load_bundled(split: str = "train") -> tuple[np.ndarray, np.ndarray]:
-    """Loads the bundled part of Fashion-MNIST (arXiv 1708.07747), the same number of images of each class.
+def is_bundled(source: str) -> bool:
+    """Whether a source is one that comes with the package (or would be, if there were such a one)."""
+    return source == "bundled" or source.startswith("bundled:")
+
+
+def load_bundled(split: str = "train", name: str = "fashion") -> tuple[np.ndarray, np.ndarray]:
+    """Loads images that come with the package, and what they show.
 
     Args:
-        split: `train` (10,000 images) or `test` (5,000).
+        split: `train` or `test`.
+        name: `fashion`, a part of Fashion-MNIST (arXiv 1708.07747) with the same number of images of each class: 10,000
+            to train on and 5,000 to test. Or `emoji`, Google's emoji on white: 1,911 and 318, and no design in both.
 
     Returns:
-        Images, uint8 of shape (count, 28, 28, 1), and labels, uint8 of shape (count,) into `CLASS_NAMES`.
+        Images, uint8 of shape (count, 28, 28, 1) or (count, 64, 64, 3), and labels, uint8 of shape (count,) into
+        `CLASS_NAMES` or `CATEGORIES`.
 
     Raises:
-        FileNotFoundError: if the file is missing.
-        ValueError: if its sha256 is not `BUNDLED_SHA256`, or there is no such split.
+        FileNotFoundError: if a file is missing.
+        ValueError: if its sha256 is not that in `BUNDLED_SHA256`, or there is no such split or name.
     """
     if split not in ("train", "test"):
         raise ValueError(f"The bundled images have the splits 'train' and 'test', got {split!r}.")
-    path = assets_folder() / "data" / "fashion_mnist_subset.npz"
+    if name == "fashion":
+        with np.load(io.BytesIO(_bundled_file("fashion_mnist_subset.npz")), allow_pickle=False) as arrays:
+            return arrays[f"{split}_images"][..., np.newaxis], arrays[f"{split}_labels"]
+    if name == "emoji":
+        rows = emoji_table()
+        chosen = [place for place, row in enumerate(rows) if row["split"] == split]
+        sheet = np.asarray(Image.open(io.BytesIO(_bundled_file("emoji.webp"))).convert("RGB"))
+        height, width, _ = EMOJI_SHAPE
+        images = sheet.reshape(-1, height, sheet.shape[1] // width, width, 3).swapaxes(1, 2).reshape(-1, *EMOJI_SHAPE)
+        return images[chosen], np.array([CATEGORIES.index(rows[place]["category"]) for place in chosen], np.uint8)
+    raise ValueError(f"Bundled are 'bundled:fashion' and 'bundled:emoji', there is no 'bundled:{name}'.")
+
+
+def emoji_table() -> list[dict[str, str]]:
+    """Reads what the bundled emoji show, in the order of their pictures on the sheet.
+
+    Returns:
+        For each picture its `code_points`, `name`, `category`, `subcategory`, `group` (of pictures that show the same
+        thing) and `split`.
+
+    Raises:
+        FileNotFoundError, ValueError: as in `load_bundled`.
+    """
+    return list(csv.DictReader(io.StringIO(_bundled_file("emoji.csv").decode("utf-8"))))
+
+
+def _bundled_file(name: str) -> bytes:
+    path = assets_folder() / "data" / name
     if not path.is_file():
         raise FileNotFoundError(f"The bundled images are missing: {path}. Install the package again.")
     content = path.read_bytes()
-    if hashlib.sha256(content).hexdigest() != BUNDLED_SHA256:
+    if hashlib.sha256(content).hexdigest() != BUNDLED_SHA256[name]:
         raise ValueError(f"The bundled images are damaged (wrong sha256): {path}. Install the package again.")
-    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        return arrays[f"{split}_images"][..., np.newaxis], arrays[f"{split}_labels"]
+    return content
 
 
 def assets_folder() -> Path:
@@ -258,7 +342,9 @@ def _load_folder(folder: Path, image_size: int, channels: int) -> np.ndarray:
     if os.path.isfile(folder):
         raise ValueError(f"{folder} is a file: unpack it if it is an archive, and name the folder of the images.")
     if not os.path.isdir(folder):
-        raise FileNotFoundError(f"There is no folder {folder}. Name a folder of images, 'bundled' or 'tfds:NAME'.")
+        raise FileNotFoundError(
+            f"There is no folder {folder}. Name a folder of images, 'bundled', 'bundled:emoji' or 'tfds:NAME'."
+        )
     if _is_run(folder):
         raise ValueError(f"{folder} is the folder of a run: name the folder of its images.")
     paths, others, skipped = _find_pictures(folder)
@@ -380,6 +466,20 @@ def _load_tfds(name: str, image_size: int, channels: int, split: str, data_dir: 
     except TypeError as error:  # from Pillow, of colours in more than 8 bits
         raise ValueError(f"The images of tfds:{name} are of a kind that is not read: {error}.") from error
     return images
+
+
+def _look_at_tfds(name: str, data_dir: str | Path | None) -> Look | None:
+    import tensorflow_datasets as tfds
+
+    try:
+        features = tfds.builder(name, data_dir=data_dir and os.path.expanduser(data_dir)).info.features or {}
+    except Exception:  # of any kind, and loading says in a sentence what it was
+        return None
+    shape = next((kind.shape for kind in features.values() if isinstance(kind, tfds.features.Image)), None)
+    if shape is None:
+        return None
+    height, width, channels = shape
+    return Look(min(height or 64, width or 64), 1 if channels == 1 else 3)
 
 
 def _why_not(name: str, error: Exception, builder=None) -> Exception:

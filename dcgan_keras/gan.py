@@ -7,7 +7,7 @@ import contextlib
 
 import keras
 import tensorflow as tf
-from dcgan_keras import losses, models, replicas
+from dcgan_keras import augmentations, losses, models, replicas
 
 METRICS = ("g_loss", "d_loss", "d_real", "d_fake")  # what a step reports, and every log and dashboard shows
 _RANGE = "Real images must be float in [-1, 1], or uint8 from 0 to 255: divide by 127.5 and subtract 1."
@@ -29,7 +29,9 @@ class DCGAN(keras.Model):
         loss: a name in `losses.LOSSES`, or two functions as `losses.get` takes them.
         ema_decay: decay of the moving average per step, in [0, 1). 0 makes it a copy.
         r1_gamma: weight of the R1 penalty on the discriminator (arXiv 1801.04406), 0 or more.
-        seed: of the latent vectors.
+        augment: names in `augmentations.AUGMENTATIONS` with commas between them, "color,translation,cutout" for
+            example: done to real and generated images before the discriminator sees them (arXiv 2006.10738).
+        seed: of the latent vectors and of the augmentations.
         latent_dim: length of a latent vector, for a generator that does not say it itself (a class of its own).
 
     Raises:
@@ -44,6 +46,7 @@ class DCGAN(keras.Model):
         loss="non_saturating",
         ema_decay: float = 0.995,
         r1_gamma: float = 0.0,
+        augment: str = "",
         seed: int = 0,
         latent_dim: int | None = None,
     ):
@@ -60,6 +63,8 @@ class DCGAN(keras.Model):
         self.loss_pair = losses.get(loss)
         self.ema_decay = ema_decay
         self.r1_gamma = r1_gamma
+        self.augmentation = augmentations.Policy(augment)
+        self.augment = self.augmentation.names
         self.seed = seed
 
         self.ema_generator = _copy(generator, self.latent_dim)
@@ -132,9 +137,24 @@ class DCGAN(keras.Model):
         Returns:
             float32 of shape (count, latent_dim).
         """
-        seed = tf.stack([tf.cast(self.seed, tf.int64), tf.cast(step, tf.int64)])
         # One algorithm by name: left to choose, XLA would take another and draw other vectors.
-        return tf.random.stateless_normal([count, self.latent_dim], seed=seed, alg="philox")
+        return tf.random.stateless_normal([count, self.latent_dim], seed=self._seed_of(step), alg="philox")
+
+    def augmented(self, images, salt: int):
+        """Changes images at random as `augment` says: the same numbers for the same seed, step and `salt`.
+
+        Args:
+            images: float of shape (batch, height, width, channels).
+            salt: a number that other images of the same step do not share.
+        """
+        if not self.augment:
+            return images
+        seed = tf.random.experimental.stateless_fold_in(self._seed_of(self.step), salt)
+
+        def draw(count):
+            return tf.random.stateless_uniform([count, self.augmentation.numbers], seed, alg="philox")
+
+        return self.augmentation(images, replicas.own_part(draw, tf.shape(images)[0]))
 
     def train_step(self, data):
         """Updates both networks and the moving average once.
@@ -156,8 +176,8 @@ class DCGAN(keras.Model):
             fake_images = self.generator(latents, training=True)
             # This tape begins after the generator: it would go backwards through it for nothing.
             with tf.GradientTape() as d_tape:
-                real_logits, penalty = self._real_logits_and_penalty(real_images)
-                fake_logits = self.discriminator(fake_images, training=True)
+                real_logits, penalty = self._real_logits_and_penalty(self.augmented(real_images, salt=1))
+                fake_logits = self.discriminator(self.augmented(fake_images, salt=2), training=True)
                 d_loss = self.loss_pair.discriminator(real_logits, fake_logits)
                 d_objective = self.d_optimizer.scale_loss(replicas.share(d_loss + self.r1_gamma * penalty))
             g_loss = self.loss_pair.generator(fake_logits)
@@ -215,6 +235,7 @@ class DCGAN(keras.Model):
             "loss": loss if isinstance(loss, str) else [serialize(function) for function in loss],
             "ema_decay": self.ema_decay,
             "r1_gamma": self.r1_gamma,
+            "augment": self.augment,
             "seed": self.seed,
             "latent_dim": self.latent_dim,
         }
@@ -252,6 +273,9 @@ class DCGAN(keras.Model):
             return tf.cast(images, tf.float32) / 127.5 - 1.0
         images = tf.cast(images, tf.float32)
         return _only_if(tf.reduce_max(tf.abs(images)) <= 1.001, images, _RANGE)  # a nan is refused too
+
+    def _seed_of(self, step):
+        return tf.stack([tf.cast(self.seed, tf.int64), tf.cast(step, tf.int64)])
 
     def _shape_wanted(self) -> str:
         return f"Real images must have the shape (batch, {', '.join(map(str, self.image_shape))})"

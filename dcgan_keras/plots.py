@@ -105,12 +105,14 @@ def with_caption(picture: np.ndarray, caption: str) -> np.ndarray:
     return np.asarray(image)
 
 
-def plot_history(history: Mapping[str, Sequence[float]]):
+def plot_history(history: Mapping[str, Sequence[float]], logit_gap: Sequence[tuple] = ()):
     """Draws the dashboard of a training run: losses above, what the discriminator says below.
 
     Args:
         history: columns `epoch`, `g_loss`, `d_loss`, `d_real` and `d_fake`, one value an epoch, as in `history.csv`
             or `keras.callbacks.History.history` (whose missing `epoch` is counted from 0).
+        logit_gap: rows of epoch, mean logit of training images and of held-out ones, as `callbacks.read_logit_gap`
+            gives them. Where there are any, a third panel shows them.
 
     Returns:
         The matplotlib figure, not shown and not saved.
@@ -118,7 +120,8 @@ def plot_history(history: Mapping[str, Sequence[float]]):
     epochs = 1 + np.asarray(history.get("epoch", range(len(history["g_loss"]))), float)
     every = max(1, len(epochs) // 10)
     with plt.rc_context(_STYLE):
-        figure, (losses, scores) = plt.subplots(2, 1, figsize=(7, 6), sharex=True)
+        panels = 3 if len(logit_gap) else 2
+        figure, (losses, scores, *third) = plt.subplots(panels, 1, figsize=(9, 3 * panels), sharex=True)
         lines = (
             (losses, "g_loss", "generator", G_COLOR, "o"),
             (losses, "d_loss", "discriminator", D_COLOR, "s"),
@@ -130,17 +133,21 @@ def plot_history(history: Mapping[str, Sequence[float]]):
         losses.axhline(2 * np.log(2), color="grey", linestyle=":", label="discriminator cannot tell: 2 log 2")
         losses.set(ylabel="loss (nats)", title="Losses, mean of each epoch")
         scores.axhline(0.5, color="grey", linestyle=":", label="cannot tell: 0.5")
-        scores.set(title="What the discriminator says", xlabel="epoch", ylabel="probability of real")
-        scores.set(ylim=(-0.03, 1.03))
-        for axes in (losses, scores):
+        scores.set(title="What the discriminator says", ylabel="probability of real", ylim=(-0.03, 1.03))
+        for axes in third:
+            moments, training, held_out = np.array(logit_gap, float).T
+            axes.plot(1 + moments, training, color=REAL_COLOR, marker="^", label="real, trained on")
+            axes.plot(1 + moments, held_out, color=REAL_COLOR, marker="v", linestyle="--", label="real, held out")
+            axes.set(title="Does it know its images by heart? Then these part", ylabel="mean logit")
+        figure.axes[-1].set(xlabel="epoch")
+        for axes in figure.axes:
             axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
-        figure.set_size_inches(9, 6)
     return figure
 
 
-def save_history(path: str | Path, history: Mapping[str, Sequence[float]]) -> None:
+def save_history(path: str | Path, history: Mapping[str, Sequence[float]], logit_gap: Sequence[tuple] = ()) -> None:
     """Writes `plot_history` as a PNG file."""
-    figure = plot_history(history)
+    figure = plot_history(history, logit_gap)
     with files.atomic(path) as unfinished:
         figure.savefig(unfinished, dpi=120)
     plt.close(figure)

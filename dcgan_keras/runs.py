@@ -1,10 +1,10 @@
 """A run folder: one recipe, one source of images, one seed, and all that came of it.
 
     training.gif  samples.png  losses.png  history.csv  config.json  generator.keras  discriminator.keras
-    checkpoints/  snapshots/  best.keras  scores.csv  scores.json
+    checkpoints/  snapshots/  best.keras  scores.csv  scores.json  logit_gap.csv
 
 `generator.keras` is the averaged generator. `checkpoints/` is what a run resumes from, `snapshots/` what its film is
-made from. The last three are there where the generator was scored.
+made from. The last four are there where images were held out and the generator was scored.
 
 Not here: training. A run is made, opened, claimed and extended here.
 """
@@ -21,7 +21,7 @@ import filelock
 import keras
 import numpy as np
 import tensorflow as tf
-from dcgan_keras import data, devices, files, presets
+from dcgan_keras import data, devices, extractors, files, presets
 
 HELD_OUT = 10  # one image in so many is held out to score on
 FORMAT = 1  # of a run folder: a version that writes another one counts up
@@ -40,6 +40,7 @@ class Run:
         data_dir: folder of TensorFlow Datasets, None for its default.
         score_every: epochs between two scores of the generator, 0 for none.
         precision: what layers compute in, a name in `devices.PRECISIONS`.
+        extractor: name of the one that scores. None: the one that `scores.extractor_for` says.
         holds_out: whether a tenth of the images is held out to score on. None: if there is something to score.
         images_sha256: of the images it began to train on, None before it has.
 
@@ -55,6 +56,7 @@ class Run:
     data_dir: str | None = None
     score_every: int = 0
     precision: str = "float32"
+    extractor: str | None = None
     holds_out: bool | None = None
     images_sha256: str | None = None
 
@@ -65,11 +67,13 @@ class Run:
                 raise ValueError(f"{name} must be a whole number from {least} to {most}, got {value!r}.")
         if self.precision not in devices.PRECISIONS:
             raise ValueError(f"precision must be one of {', '.join(devices.PRECISIONS)}, got {self.precision!r}.")
+        if self.extractor not in (None, *extractors.NAMES):
+            raise ValueError(f"extractor must be one of {', '.join(extractors.NAMES)}, got {self.extractor!r}.")
         if not isinstance(self.source, str) or not self.source:
             raise ValueError(f"source must be 'bundled', 'tfds:NAME' or a folder of images, got {self.source!r}.")
         set_field = object.__setattr__  # the way of a frozen dataclass
         set_field(self, "folder", Path(self.folder).expanduser())
-        if self.source != "bundled" and not self.source.startswith("tfds:"):
+        if not data.is_bundled(self.source) and not self.source.startswith("tfds:"):
             set_field(self, "source", str(Path(self.source).expanduser().absolute()))
         if self.holds_out is None:
             set_field(self, "holds_out", self.score_every > 0)
@@ -87,6 +91,10 @@ class Run:
     @property
     def history(self) -> Path:
         return self.folder / "history.csv"
+
+    @property
+    def logit_gap(self) -> Path:
+        return self.folder / "logit_gap.csv"
 
 
 def new_folder(parent: str | Path, name: str) -> Path:
@@ -222,7 +230,7 @@ def real_images(run: Run, seed: int = 0) -> tuple[np.ndarray, np.ndarray, str]:
     random half of the training images.
     """
     training, held_out = hold_out(run, load_images(run))
-    if run.source == "bundled" or run.source.startswith("tfds:"):
+    if data.is_bundled(run.source) or run.source.startswith("tfds:"):
         size = {"image_size": run.settings.image_size, "channels": run.settings.channels}
         try:
             test = data.load_images(run.source, split="test", data_dir=run.data_dir, **size)

@@ -13,7 +13,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
-from dcgan_keras import extractors, files, metrics, plots, presets, runs
+from dcgan_keras import extractors, files, metrics, plots, runs
 
 # What each metric is called in tables, and which way is better. Precision and recall take k = 3, density and coverage
 # k = 5, as their papers do.
@@ -42,7 +42,7 @@ class Score:
         metric: a name in `METRICS`.
         value: the score.
         standard_error: of the value, None where the metric gives none. Not that of another training.
-        extractor: name of the network that made the features.
+        extractor: name of the network that made the features, and what it resized the images from, if it did.
         extractor_sha256: of its weights.
         count: images scored, and real images that they were compared with.
         seed: of latent vectors, of the choice of real images and of KID's subsets.
@@ -96,6 +96,7 @@ class Judge:
         self.reference_name = reference_name
         self.seed = seed
         rng = np.random.default_rng(seed)
+        self._shape = reference.shape[1:]
         self._reference = extractor(reference[_some(rng, len(reference), self.count)])
         self._moments = metrics.moments(self._reference.features)
         if len(training) > 10 * count:
@@ -163,7 +164,7 @@ class Judge:
             metric,
             float(value),
             error,
-            self.extractor.name,
+            self.extractor.name_for(self._shape),
             self.extractor.sha256,
             self.count,
             self.seed,
@@ -237,9 +238,13 @@ def _some(rng, available: int, count: int) -> np.ndarray:
     return np.sort(rng.choice(available, count, replace=False))
 
 
-def extractor_for(settings: presets.Preset) -> str:
-    """Names the extractor for images of a size: `fashion` for grey images of 28x28, else `inception`."""
-    return "fashion" if (settings.image_size, settings.channels) == (28, 1) else "inception"
+def extractor_for(run: runs.Run) -> str:
+    """Names the extractor of a run: the one it asks for, else `fashion` for grey images of 28x28, `emoji` for others.
+
+    These two need no network. `inception`, for photographs, has to be asked for.
+    """
+    grey = (run.settings.image_size, run.settings.channels) == (28, 1)
+    return run.extractor or ("fashion" if grey else "emoji")
 
 
 def evaluate(
@@ -257,7 +262,7 @@ def evaluate(
     Args:
         run: the run.
         generators: by what to call them, as `training.generators` gives.
-        extractor: `fashion` or `inception`. None takes the one for the size of the images.
+        extractor: `fashion`, `emoji` or `inception`. None takes one of the first two, by the size of the images.
         count: how many images to compare, at most.
         seed: of latent vectors, of the choice of real images and of KID's subsets.
 
@@ -268,7 +273,7 @@ def evaluate(
         ConnectionError: if something must be downloaded and cannot be.
         ValueError: if there are too few images, or they do not fit the extractor.
     """
-    network = extractors.load(extractor or extractor_for(run.settings))
+    network = extractors.load(extractor or extractor_for(run))
     training, reference, reference_name = runs.real_images(run, seed)
     judge = Judge(network, reference, training, reference_name=reference_name, count=count, seed=seed)
     columns = [judge.scores(draw(generator, judge.count, seed), name) for name, generator in generators.items()]

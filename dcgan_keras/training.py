@@ -37,6 +37,7 @@ def build(settings: presets.Preset, seed: int = 0, precision: str = "float32") -
             loss=settings.loss,
             ema_decay=settings.ema_decay,
             r1_gamma=settings.r1_gamma,
+            augment=settings.augment,
             seed=seed,
         )
     gan.compile(
@@ -96,7 +97,7 @@ def train(
                 f"{run.source} has changed since the run began: {done} epochs were {gan.steps_taken} steps, "
                 f"with {len(training_images)} images they would be {done * steps}. Start a new run."
             )
-        watch = run_callbacks(run, gan, steps, held_out) if chief else []
+        watch = run_callbacks(run, gan, steps, training_images, held_out) if chief else []
         if done < settings.epochs:
             with devices.explaining_lost_hosts(strategy):
                 gan.fit(
@@ -112,14 +113,17 @@ def train(
     return gan
 
 
-def run_callbacks(run: runs.Run, gan: DCGAN, steps_per_epoch: int, held_out=()) -> list[keras.callbacks.Callback]:
+def run_callbacks(
+    run: runs.Run, gan: DCGAN, steps_per_epoch: int, training_images=(), held_out=()
+) -> list[keras.callbacks.Callback]:
     """Lists the callbacks that fill a run folder while `fit` runs.
 
     Args:
         run: the run.
         gan: its model.
         steps_per_epoch: batches an epoch.
-        held_out: real images to score on, for a run with `score_every`.
+        training_images: real images that it is trained on.
+        held_out: real images that it is not, to score on, for a run with `score_every`.
     """
     every = math.ceil(SAVED_EACH / steps_per_epoch)
     moments = film.steps(run.settings.epochs * steps_per_epoch, run.settings.frames)
@@ -131,8 +135,10 @@ def run_callbacks(run: runs.Run, gan: DCGAN, steps_per_epoch: int, held_out=()) 
         callbacks.SamplePicture(run.folder / "samples.png", vectors, film.COLUMNS, every),
     ]
     if run.score_every:
-        scorer = scores.kid_scorer(extractors.load(scores.extractor_for(run.settings)), held_out)
+        scorer = scores.kid_scorer(extractors.load(scores.extractor_for(run)), held_out)
         watch.append(callbacks.KeepBest(run.folder, scorer, run.score_every))
+    if len(held_out):
+        watch.append(callbacks.LogitGap(run.logit_gap, training_images, held_out, run.score_every or every))
     # The checkpoint comes last: it says that all others have done their part of an epoch.
     return [*watch, callbacks.Checkpoint(run.checkpoints, every)]
 
@@ -168,7 +174,7 @@ def finish(run: runs.Run, gan: DCGAN) -> None:
     plots.save_grid(run.folder / "samples.png", gan(film.latents(gan.latent_dim)), columns=film.COLUMNS)
     history = callbacks.read_history(run.history)
     if history["epoch"]:
-        plots.save_history(run.folder / "losses.png", history)
+        plots.save_history(run.folder / "losses.png", history, callbacks.read_logit_gap(run.logit_gap))
     make_film(run)
 
 

@@ -49,6 +49,17 @@ def test_the_table_is_written(benchmarks, tmp_path, monkeypatch, capsys):
     assert "matrix-product peak" in capsys.readouterr().out
 
 
+def test_the_faces_tutorial_has_its_published_size(benchmarks):
+    """PyTorch's tutorial: 3,576,704 parameters in the generator, 2,765,568 in the discriminator, without biases."""
+    contestants, _ = benchmarks
+    gan = contestants.training.build(contestants.FACES)
+    counts = []
+    for network in (gan.generator, gan.discriminator):
+        named = [weight for weight in network.trainable_weights if "bias" not in weight.path]
+        counts.append(sum(int(np.prod(weight.shape)) for weight in named))
+    assert counts == [3_576_704, 2_765_568]
+
+
 def test_digits_are_split_by_digit(benchmarks, tmp_path):
     time_to_quality = importlib.import_module("time_to_quality")
     folder = tmp_path / "src" / "digits"
@@ -118,3 +129,53 @@ def test_the_score_table_scores_what_is_there(tmp_path, monkeypatch, capsys, ben
     subjects = list(dict.fromkeys(record["subject"] for record in json.loads(path.read_text(encoding="utf-8"))))
     assert subjects == ["real training images", "fashion_generator", "real, blurred 2x2", "real, blurred 3x3"]
     assert "200 images against bundled, split test" in capsys.readouterr().out
+
+
+def test_the_table_of_few_pictures_holds_each_run_once(benchmarks, tmp_path, monkeypatch):
+    few_pictures = importlib.import_module("few_pictures")
+    monkeypatch.setattr(few_pictures, "EVERY", 1)
+    rows = few_pictures.train((80, "flip", 0, 2))
+    assert [row[:4] for row in rows] == [(80, "flip", 0, 1), (80, "flip", 0, 2)]
+    assert len(rows[0]) == len(few_pictures.HEAD) and all(np.isfinite(float(value)) for value in rows[0][4:])
+
+    # Runs that are there are not done again, and a shorter one is.
+    runs = [("100", "", "0", "3"), ("100", "", "1", "3"), ("100", "", "2", "1")]
+    path = tmp_path / "table.csv"
+    path.write_text("\n".join([",".join(few_pictures.HEAD), *(",".join([*run, *"12345"]) for run in runs)]) + "\n")
+    asked = []
+
+    class Pool:
+        def __init__(self, *_, **__):
+            pass
+
+        def Pool(self, *_, **__):
+            return self
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def imap_unordered(self, function, wanted):
+            asked.extend(wanted)
+            return [[(*run, 1, 2, 3, 4, 5)] for run in wanted]
+
+    monkeypatch.setattr(few_pictures.multiprocessing, "get_context", Pool)
+    monkeypatch.setattr(few_pictures, "COUNTS", (100,))
+    monkeypatch.setattr(few_pictures, "ARMS", ("",))
+    monkeypatch.setattr(sys, "argv", ["few_pictures.py", "--steps", "3", "--csv", str(path)])
+    few_pictures.main()
+    assert asked == [(100, "", 2, 3)]
+    assert [line.split(",")[2:4] for line in path.read_text().splitlines()[1:]] == [["0", "3"], ["1", "3"], ["2", "3"]]
+
+
+def test_time_to_quality_in_colour_is_scored_by_kid(benchmarks):
+    time_to_quality = importlib.import_module("time_to_quality")
+    extractor = time_to_quality.extractors.load("emoji")
+    images, test = (time_to_quality.data.load_bundled(split, "emoji")[0] for split in ("train", "test"))
+    measure, count, floor = time_to_quality.score_kid(extractor, images, test)
+    assert count == 1_911 and abs(floor) < 0.1 < measure([test[:200] // 2, test[200:] // 2])
+    for name in time_to_quality.COLOUR:
+        contestant, generator = time_to_quality.build(name, 0, images[:400])
+        assert generator.output_shape[1:] == (64, 64, 3) and contestant.gan.image_shape == (64, 64, 3)

@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import h5py
@@ -219,7 +220,28 @@ def test_scores_of_an_earlier_part_of_a_run_count(tmp_path, images):
 
 def test_scores_that_are_something_else_are_named(tmp_path):
     (tmp_path / "scores.csv").write_text("day,weather\n1,rain\n")
-    with pytest.raises(ValueError, match="scores.csv is not a table of epochs and scores"):
+    with pytest.raises(ValueError, match="scores.csv is not a table of epoch, score"):
         callbacks.read_scores(tmp_path / "scores.csv")
     with pytest.raises(ValueError, match="every must be 1 epoch or more"):
         callbacks.KeepBest(tmp_path, lambda generator: 0.0, every=0)
+
+
+def test_the_gap_between_known_and_other_images_is_written(tmp_path, images):
+    gan = training.build(TINY)
+    path = tmp_path / "gap.csv"
+    fit(gan, images[:60], callbacks.LogitGap(path, images[:60], images[60:], every=2), epochs=3)
+    rows = callbacks.read_logit_gap(path)
+    assert [row[0] for row in rows] == [1, 2]
+    for row, part in zip(rows[-1][1:], (images[:60], images[60:])):
+        logits = gan.discriminator(np.float32(part) / 127.5 - 1, training=False)
+        assert row == pytest.approx(float(np.mean(logits)), abs=1e-5)
+
+
+def test_a_discriminator_that_learns_few_images_by_heart_shows_a_gap(tmp_path, images):
+    """Noise has nothing else to learn: trained on 20 images for long, it tells them from others of the same kind."""
+    settings = dataclasses.replace(TINY, d_filters=16, d_learning_rate=2e-3)
+    gan = training.build(settings)
+    path = tmp_path / "gap.csv"
+    fit(gan, images[:20], callbacks.LogitGap(path, images[:20], images[40:], every=5), epochs=40)
+    gaps = [training_mean - held_out for _, training_mean, held_out in callbacks.read_logit_gap(path)]
+    assert gaps[-1] > 1 > abs(gaps[0])

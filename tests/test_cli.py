@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from conftest import TINY_OPTIONS, dcgan, dcgan_here
-from dcgan_keras import presets
+from dcgan_keras import callbacks, presets
 from PIL import Image
 
 
@@ -101,7 +101,7 @@ def test_evaluate_prints_the_floor_beside_the_scores(cli_run):
     assert {record["metric"] for record in records} >= {"fid", "kid", "precision", "recall"}
     before = (folder / "scores.json").read_bytes()
     refused = dcgan_here("evaluate", folder, "--extractor", "vgg")
-    assert refused.returncode == 2 and refused.stderr.startswith("Error: extractor must be 'fashion' or 'inception'")
+    assert refused.returncode == 2 and "Error: extractor must be one of fashion" in refused.stderr
     assert (folder / "scores.json").read_bytes() == before
 
 
@@ -150,10 +150,38 @@ def test_a_small_folder_gets_batches_and_epochs_that_suit_it(pictures, tmp_path)
         "train", "--source", pictures, "--run", tmp_path / "run", *SMALL[2:], "--epochs", 30, cwd=tmp_path
     )
     assert result.returncode == 0, result.stderr
-    assert "40 images are fewer than the preset was made for" in result.stdout
+    assert "40 images are not the number that the preset was made for" in result.stdout
     assert "30 epochs of 2 steps of 16: 60 steps" in result.stdout and "60 steps are few" in result.stderr
     config = json.loads((tmp_path / "run" / "config.json").read_text(encoding="utf-8"))
     assert (config["settings"]["batch_size"], config["settings"]["epochs"]) == (16, 30)
+
+
+def test_the_preset_follows_the_pictures_and_says_so(tmp_path):
+    (tmp_path / "mine").mkdir()
+    for number, image in enumerate(np.random.default_rng(0).integers(0, 256, (40, 70, 50, 3), dtype=np.uint8)):
+        Image.fromarray(image).save(tmp_path / "mine" / f"{number}.jpg")
+    options = [*SMALL, "--augment", "color,cutout", "--score-every", 0]
+    result = dcgan_here("train", "--source", "mine", *options, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "The images are in colour and usually of 50 pixels or more: --preset laptop64" in result.stdout
+    assert "Images of 64x64, colour" in result.stdout
+    config = json.loads((tmp_path / "runs" / "laptop64-1" / "config.json").read_text(encoding="utf-8"))
+    assert config["preset"] == "laptop64" and config["settings"]["augment"] == "color,cutout"
+    told = dcgan_here("train", "--source", "mine", "--preset", "laptop", *SMALL, cwd=tmp_path)
+    assert "Images of 28x28, grey" in told.stdout and "The images are" not in told.stdout
+    wrong = dcgan_here("train", "--augment", "color,blur", cwd=tmp_path)
+    assert wrong.returncode == 2 and "augment must be some of flip, color" in wrong.stderr
+
+
+def test_colour_is_trained_scored_and_watched_without_a_network(tmp_path):
+    """On the bundled emoji, as they come."""
+    options = [*SMALL[2:], "--epochs", 1, "--batch-size", 100, "--score-every", 1]
+    result = dcgan_here("train", "--source", "bundled:emoji", "--run", tmp_path / "run", *options, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "usually of 64 pixels" in result.stdout and "on 1,720 images from bundled:emoji" in result.stdout
+    assert len(callbacks.read_logit_gap(tmp_path / "run" / "logit_gap.csv")) == 1
+    scored = dcgan_here("evaluate", tmp_path / "run", cwd=tmp_path)
+    assert scored.returncode == 0 and "318 images against bundled:emoji, split test; extractor emoji" in scored.stdout
 
 
 def test_a_batch_larger_than_the_folder_names_the_option(pictures, tmp_path):
@@ -166,7 +194,7 @@ def test_scores_that_would_need_a_download_are_refused_before_there_is_a_folder(
         raise Exception("URL fetch failure on https://example.org: None -- [Errno -2] Name or service not known")
 
     monkeypatch.setattr(keras.applications, "InceptionV3", offline)
-    result = dcgan_here("train", "--source", pictures, "--channels", 3, "--score-every", 1, cwd=tmp_path)
+    result = dcgan_here("train", "--source", pictures, "--extractor", "inception", "--score-every", 1, cwd=tmp_path)
     assert result.returncode == 1 and "Cannot download" in result.stderr and ".h5" in result.stderr
     assert not list(tmp_path.iterdir())
 

@@ -52,6 +52,60 @@ def test_bundled_images_are_balanced_real_and_complete():
         assert len(np.unique(images.reshape(count, -1), axis=0)) > 0.99 * count
 
 
+def test_bundled_emoji_are_in_colour_on_white_and_no_design_is_in_both_splits():
+    rows = data.emoji_table()
+    seen = {}
+    for split, count in (("train", 1_911), ("test", 318)):
+        images, labels = data.load_bundled(split, "emoji")
+        assert images.shape == (count, 64, 64, 3) and images.dtype == np.uint8
+        assert (images[:, 0].min(axis=(1, 2)) == 255).mean() > 0.7  # most have an empty row above them
+        chosen = [row for row in rows if row["split"] == split]
+        assert [data.CATEGORIES[label] for label in labels] == [row["category"] for row in chosen]
+        seen[split] = {row["group"] for row in chosen}, {image.tobytes() for image in images}
+        people = (labels == data.CATEGORIES.index("People & Body")).mean()
+        assert 0.3 < people < 0.34  # with all skin tones it would be 0.6
+    assert not seen["train"][0] & seen["test"][0]
+    assert len(seen["train"][1] & seen["test"][1]) == 0
+
+
+def test_each_name_of_bundled_images_is_known_or_named():
+    np.testing.assert_array_equal(
+        data.load_images("bundled:fashion", split="test"), data.load_images("bundled", split="test")
+    )
+    assert data.load_images("bundled:emoji", image_size=32, channels=1, split="test").shape == (318, 32, 32, 1)
+    with pytest.raises(ValueError, match="'bundled:fashion' and 'bundled:emoji', there is no 'bundled:birds'"):
+        data.load_images("bundled:birds")
+
+
+def save_pictures(folder, count, size, colour, seed=0):
+    folder.mkdir(exist_ok=True)
+    rng = np.random.default_rng(seed)
+    for n in range(count):
+        pixels = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
+        pixels = pixels if colour else np.repeat(pixels[..., :1], 3, axis=2)
+        Image.fromarray(pixels).save(folder / f"{colour}{n}.png")
+
+
+def test_a_look_says_size_and_colour(tmp_path):
+    assert data.look("bundled") == data.look("bundled:fashion") == (28, 1)
+    assert data.look("bundled:emoji") == (64, 3)
+    save_pictures(tmp_path / "colour", 5, (40, 90), True)
+    assert data.look(tmp_path / "colour") == (40, 3)
+    save_pictures(tmp_path / "grey", 30, (70, 60), False)
+    assert data.look(str(tmp_path / "grey")) == (60, 1)
+    save_pictures(tmp_path / "grey", 2, (70, 60), True)  # 2 of 32 are not a tenth
+    assert data.look(tmp_path / "grey") == (60, 1)
+    save_pictures(tmp_path / "grey", 6, (70, 60), True)
+    assert data.look(tmp_path / "grey") == (60, 3)
+
+
+def test_a_look_that_says_nothing_leaves_it_to_loading(tmp_path):
+    assert data.look(tmp_path) is None and data.look(tmp_path / "none") is None
+    (tmp_path / "broken.png").write_text("no picture")
+    assert data.look(tmp_path) is None
+    assert data.look("tfds:no_such_dataset") is None
+
+
 def test_batches_are_float32_nhwc_in_the_range_of_tanh():
     dataset = data.load_dataset(batch_size=100)
     batch = next(iter(dataset))

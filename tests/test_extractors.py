@@ -13,7 +13,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 import tensorflow as tf
-from dcgan_keras import data, extractors
+from dcgan_keras import data, extractors, metrics
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +167,53 @@ def test_the_weights_are_small_and_known(fashion):
     assert fashion.sha256 == extractors.FASHION_SHA256 and fashion.dimension == 64 and fashion.name == "fashion"
 
 
+@pytest.fixture(scope="module")
+def emoji():
+    return extractors.load("emoji")
+
+
+def test_the_weights_of_emoji_are_small_and_known(emoji):
+    assert extractors.emoji_weights().stat().st_size <= 2_000_000
+    assert emoji.sha256 == extractors.EMOJI_SHA256 and emoji.dimension == 64 and emoji.name == "emoji"
+
+
+def test_emoji_names_categories_it_has_not_seen(emoji):
+    images, labels = data.load_bundled("test", "emoji")
+    found = emoji(images)
+    assert np.mean(found.probabilities.argmax(axis=1) == labels) > 0.7
+    training = emoji(data.load_bundled("train", "emoji")[0]).features
+    np.testing.assert_allclose(training.mean(axis=0), 0, atol=1e-3)
+    np.testing.assert_allclose(training.var(axis=0, ddof=1), 1, atol=1e-3)
+
+
+def test_emoji_tells_damage_by_its_size(emoji):
+    """What a score must do: more noise, more blur, other colours or fewer kinds score worse."""
+    training, test = (data.load_bundled(split, "emoji") for split in ("train", "test"))
+    real = emoji(training[0]).features
+
+    def kid(images):
+        return metrics.kid(real, emoji(images).features, subset_size=len(images)).mean
+
+    whole = test[0].astype(np.float32) / 127.5 - 1
+    noise = np.random.default_rng(0).normal(0, 1, whole.shape)
+    floor = kid(whole)
+    few, many = (kid(np.clip(whole + amount * noise, -1, 1)) for amount in (0.1, 0.4))
+    assert floor < few < many
+    blurred = keras.ops.image.resize(keras.ops.image.resize(whole, (16, 16), antialias=True), (64, 64))
+    assert kid(np.clip(blurred, -1, 1)) > 3 * abs(floor)
+    assert kid(whole[..., ::-1]) > 3 * abs(floor)  # red for blue
+    faces = test[0][test[1] == data.CATEGORIES.index("People & Body")]
+    assert kid(faces) > 3 * abs(floor)
+
+
+def test_emoji_resizes_others_and_says_so(emoji):
+    grey = data.load_bundled("test")[0][:3]
+    assert emoji(grey).features.shape == (3, 64)
+    assert emoji.name_for((28, 28, 1)) == "emoji, resized from 28x28x1"
+    assert emoji.name_for((64, 64, 3)) == "emoji"
+    assert extractors.load("fashion").name_for((28, 28, 1)) == "fashion"
+
+
 def test_other_weights_have_another_name_in_every_score(tmp_path):
     keras.utils.set_random_seed(1)
     path = tmp_path / "mine.weights.h5"
@@ -223,7 +270,7 @@ def test_no_network_is_one_sentence_that_says_where_to_put_the_file(monkeypatch,
 
     monkeypatch.setattr(keras.applications, "InceptionV3", offline)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "cache"))
-    with pytest.raises(ConnectionError, match="Cannot download.*'fashion', which comes with the package") as error:
+    with pytest.raises(ConnectionError, match="Cannot download.*'emoji', which comes with the package") as error:
         extractors.load("inception")
     assert "inception_v3/inception_v3_weights_tf_dim_ordering_tf_kernels.h5 into" in str(error.value)
     assert f"into {tmp_path / 'cache' / 'models'} by hand" in str(error.value)
@@ -283,5 +330,5 @@ def test_images_that_do_not_fit_get_one_sentence(fashion, images, words):
 
 
 def test_unknown_extractor():
-    with pytest.raises(ValueError, match="'fashion' or 'inception', got 'vgg'"):
+    with pytest.raises(ValueError, match="one of fashion, emoji, inception, got 'vgg'"):
         extractors.load("vgg")

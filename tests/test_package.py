@@ -86,19 +86,20 @@ ENTERS = {
     "data": {"pictures"},
     "layers": {"replicas"},
     "models": {"files", "layers"},
-    "gan": {"losses", "models", "replicas"},
+    "gan": {"augmentations", "losses", "models", "replicas"},
     "plots": {"files"},
     "callbacks": {"files", "gan", "models", "plots"},
     "film": {"files", "plots"},
     "extractors": {"data", "metrics"},
-    "runs": {"", "data", "devices", "files", "presets"},
-    "scores": {"extractors", "files", "metrics", "plots", "presets", "runs"},
+    "runs": {"", "data", "devices", "extractors", "files", "presets"},
+    "scores": {"extractors", "files", "metrics", "plots", "runs"},
     "training": {
         "callbacks", "data", "devices", "extractors", "files", "film", "gan", "models", "plots", "presets", "runs",
         "scores",
     },
     "__main__": {
-        "", "callbacks", "devices", "extractors", "film", "models", "plots", "presets", "runs", "scores", "training",
+        "", "callbacks", "data", "devices", "extractors", "film", "models", "plots", "presets", "runs", "scores",
+        "training",
     },
 }  # fmt: skip
 

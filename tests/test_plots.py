@@ -94,3 +94,13 @@ def test_curves_are_written_whole(tmp_path):
     assert imageio.imread(tmp_path / "a.png").shape == (600, 960, 4)
     with pytest.raises(ValueError, match="At most 6 kinds"):
         plots.save_curves(tmp_path / "b.png", {n: [([1], [1])] for n in range(7)}, x="seconds", y="score")
+
+
+def test_what_is_known_by_heart_has_a_panel_of_its_own_where_it_was_measured():
+    history = {name: [0.5, 0.6] for name in ("g_loss", "d_loss", "d_real", "d_fake")}
+    assert len(plots.plot_history(history).axes) == 2
+    *_, third = plots.plot_history(history, [(0, 0.1, 0.2), (1, 3.0, 0.4)]).axes
+    drawn = {line.get_label(): line for line in third.lines}
+    assert drawn["real, trained on"].get_ydata().tolist() == [0.1, 3.0]
+    assert drawn["real, held out"].get_xdata().tolist() == [1.0, 2.0]
+    assert third.get_xlabel() == "epoch" and drawn["real, held out"].get_linestyle() == "--"

@@ -18,7 +18,7 @@ def test_every_preset_builds_and_fits_its_description(name):
 LAPTOP = {
     "image_size": 28, "channels": 1, "latent_dim": 100, "g_filters": 16, "d_filters": 16, "kernel_size": 4,
     "batch_size": 128, "epochs": 60, "g_learning_rate": 1.5e-3, "d_learning_rate": 1.5e-3, "beta_1": 0.5,
-    "loss": "non_saturating", "r1_gamma": 0.0, "ema_decay": 0.995, "frames": 40,
+    "loss": "non_saturating", "r1_gamma": 0.0, "ema_decay": 0.995, "frames": 40, "augment": "",
 }  # fmt: skip
 PAPER = {
     **LAPTOP, "g_filters": 128, "d_filters": 128, "kernel_size": 5, "epochs": 25, "g_learning_rate": 2e-4,
@@ -27,6 +27,15 @@ PAPER = {
 DOCUMENT = {**PAPER, "epochs": 100, "g_learning_rate": 1e-4, "d_learning_rate": 1e-4, "beta_1": 0.9}
 RECIPES = {
     "laptop": LAPTOP,
+    "laptop64": {
+        **LAPTOP,
+        "image_size": 64,
+        "channels": 3,
+        "batch_size": 32,
+        "epochs": 120,
+        "g_learning_rate": 2e-3,
+        "d_learning_rate": 2e-3,
+    },
     "paper28": PAPER,
     "paper64": {**PAPER, "image_size": 64, "channels": 3},
     "document": DOCUMENT,
@@ -41,7 +50,7 @@ def test_the_recipes(name):
 @pytest.mark.parametrize(
     ("count", "batch_size", "epochs"),
     [
-        (60_000, 128, 60),
+        (60_000, 128, 10),
         (10_000, 128, 60),
         (5_000, 128, 120),
         (1_000, 64, 312),
@@ -51,8 +60,8 @@ def test_the_recipes(name):
         (1, 2, 4680),
     ],
 )
-def test_few_images_take_as_many_steps_as_the_preset_was_made_for(count, batch_size, epochs):
-    suited = presets.suited(presets.get("laptop"), count)
+def test_any_number_of_images_takes_as_many_steps_as_the_preset_was_made_for(count, batch_size, epochs):
+    suited = presets.suited(presets.get("laptop"), count, name="laptop")
     assert (suited.batch_size, suited.epochs) == (batch_size, epochs)
     assert count < 2 or suited.epochs * (count // suited.batch_size) >= 4_680
 
@@ -62,6 +71,37 @@ def test_what_was_asked_for_stays():
     assert presets.suited(laptop, 200, {"epochs"}).epochs == 5
     assert presets.suited(laptop, 200, {"batch_size"}).batch_size == 128
     assert presets.suited(laptop, 200, {"batch_size", "epochs"}) == laptop
+
+
+def test_a_preset_that_states_its_epochs_keeps_them_for_more_images():
+    document = presets.get("document")
+    assert presets.suited(document, 60_000, name="document") == document
+    assert presets.suited(document, 5_000, name="document").epochs == 200
+
+
+def test_a_preset_in_colour_is_made_for_the_bundled_emoji():
+    laptop64 = presets.get("laptop64")
+    assert presets.suited(laptop64, 1_911, name="laptop64") == laptop64
+    more = presets.suited(laptop64, 10_000, name="laptop64")
+    assert 0.95 < more.epochs * (10_000 // 64) / (laptop64.epochs * (1_911 // 64)) < 1.05
+
+
+@pytest.mark.parametrize(
+    ("side", "channels", "expected"),
+    [
+        (28, 1, ("laptop", {})),
+        (47, 1, ("laptop", {})),
+        (1000, 1, ("laptop64", {"channels": 1})),
+        (28, 3, ("laptop64", {"image_size": 32})),
+        (47, 3, ("laptop64", {"image_size": 32})),
+        (48, 3, ("laptop64", {})),
+        (4000, 3, ("laptop64", {})),
+    ],
+)
+def test_the_preset_follows_the_pictures(side, channels, expected):
+    name, changes = presets.following(side, channels)
+    assert (name, changes) == expected
+    assert presets.get(name, **changes).channels == channels
 
 
 def test_changes_replace_single_values_and_none_changes_nothing():
@@ -92,5 +132,5 @@ def test_values_out_of_range_are_named(change, message):
 
 
 def test_an_unknown_preset_is_named_with_the_known_ones():
-    with pytest.raises(ValueError, match="laptop, paper28, paper64, document, got 'fast'"):
+    with pytest.raises(ValueError, match="laptop, laptop64, paper28, paper64, document, got 'fast'"):
         presets.get("fast")

@@ -79,6 +79,9 @@ class Counting:
     def __init__(self):
         self.seen = []
 
+    def name_for(self, shape):
+        return f"{self.name} at {shape[0]}"
+
     def __call__(self, images, count=None):
         images = images if hasattr(images, "shape") else np.concatenate(list(itertools.islice(images, count)))
         images = images[:count]

@@ -265,9 +265,13 @@ def test_a_folder_of_images_is_its_own_reference(tmp_path):
 
 
 def test_the_extractor_follows_the_images():
-    assert scores.extractor_for(TINY) == "fashion"
-    assert scores.extractor_for(dataclasses.replace(TINY, channels=3)) == "inception"
-    assert scores.extractor_for(dataclasses.replace(TINY, image_size=32)) == "inception"
+    run = runs.Run("r", TINY)
+    assert scores.extractor_for(run) == "fashion"
+    for other in (dataclasses.replace(TINY, channels=3), dataclasses.replace(TINY, image_size=32)):
+        assert scores.extractor_for(dataclasses.replace(run, settings=other)) == "emoji"
+    assert scores.extractor_for(dataclasses.replace(run, extractor="inception")) == "inception"
+    with pytest.raises(ValueError, match="extractor must be one of fashion, emoji, inception, got 'vgg'"):
+        runs.Run("r", TINY, extractor="vgg")
 
 
 @pytest.fixture

@@ -2,11 +2,14 @@
 
     dcgan train --source tfds:fashion_mnist --g-filters 32 --d-filters 32 --g-learning-rate 4e-4 \\
         --d-learning-rate 4e-4 --ema-decay 0.999 --epochs 60 --score-every 2 --run runs/fashion
-    python assets/weights/make_fashion_generator.py runs/fashion
+    python assets/weights/make_generator.py fashion runs/fashion
 
-Writes `fashion_generator.keras`, its weights stored as float16 (Keras turns them back to float32 when it loads them)
-and without settings that older versions of Keras refuse, `fashion_generator_scores.csv` and `../fashion.gif`. Prints
-what the rounding does to the score.
+    dcgan train --source bundled:emoji EMOJI_OPTIONS --run runs/emoji
+    python assets/weights/make_generator.py emoji runs/emoji
+
+Writes `NAME_generator.keras`, its weights stored as float16 (Keras turns them back to float32 when it loads them) and
+without settings that older versions of Keras refuse, `NAME_generator_scores.csv` and `../NAME.gif`. Prints what the
+rounding does to the score.
 """
 
 import io
@@ -57,23 +60,23 @@ def portable(content: bytes) -> bytes:
 REWRITE = {"model.weights.h5": halved, "config.json": portable}
 
 
-def main(folder: Path) -> None:
-    best, out = folder / "best.keras", FOLDER / "fashion_generator.keras"
+def main(name: str, folder: Path) -> None:
+    best, out = folder / "best.keras", FOLDER / f"{name}_generator.keras"
     with files.atomic(out) as unfinished, zipfile.ZipFile(best) as source, zipfile.ZipFile(unfinished, "w") as target:
         for info in source.infolist():
             content = source.read(info)
             target.writestr(info, REWRITE.get(info.filename, bytes)(content))
-    shutil.copy(folder / "scores.csv", FOLDER / "fashion_generator_scores.csv")
-    shutil.copy(folder / "training.gif", FOLDER.parent / "fashion.gif")
+    shutil.copy(folder / "scores.csv", FOLDER / f"{name}_generator_scores.csv")
+    shutil.copy(folder / "training.gif", FOLDER.parent / f"{name}.gif")
 
-    test, training = data.load_images("bundled", split="test"), data.load_images("bundled")
-    judge = scores.Judge(extractors.load("fashion"), test, training, reference_name="bundled, split test")
+    test, training = (data.load_bundled(split, name)[0] for split in ("test", "train"))
+    judge = scores.Judge(extractors.load(name), test, training, reference_name=f"bundled:{name}, split test")
     columns = [judge.scores(scores.draw(models.load_generator(path), judge.count), path.name) for path in (best, out)]
     print(scores.table(columns))
     print(f"{out.name}: {out.stat().st_size:,} bytes")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
+    if len(sys.argv) != 3 or sys.argv[1] not in ("fashion", "emoji"):
         raise SystemExit(__doc__)
-    main(Path(sys.argv[1]))
+    main(sys.argv[1], Path(sys.argv[2]))

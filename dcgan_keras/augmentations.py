@@ -1,0 +1,112 @@
+"""Differentiable augmentation: what keeps a discriminator from knowing few images by heart (arXiv 2006.10738).
+
+Real and generated images alike are changed at random before the discriminator sees them, and the generator's gradient
+goes through the change. So the generator still learns the images as they are: it draws what looks real *after* any such
+change, and a change that happened to fakes alone, or to real images alone, would give itself away.
+
+Pure functions of images and of random numbers from [0, 1), a row an image.
+
+Not here: who draws the numbers (`gan`).
+"""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+
+def color(images, numbers):
+    """Changes brightness by up to 0.5, saturation by a factor of 0 to 2, contrast by one of 0.5 to 1.5.
+
+    Args:
+        images: float of shape (batch, height, width, channels), in [-1, 1].
+        numbers: uniform in [0, 1), shape (batch, 3).
+
+    Returns:
+        Images of the same shape. They may leave [-1, 1].
+    """
+    brightness, saturation, contrast = tf.split(numbers[:, tf.newaxis, tf.newaxis], 3, axis=-1)
+    images += brightness - 0.5
+    grey = tf.reduce_mean(images, axis=3, keepdims=True)
+    images = grey + (images - grey) * 2.0 * saturation
+    mean = tf.reduce_mean(images, axis=[1, 2, 3], keepdims=True)
+    return mean + (images - mean) * (contrast + 0.5)
+
+
+def translation(images, numbers):
+    """Shifts each image by up to an eighth of its size, whole pixels, both ways. What comes in from outside is grey.
+
+    Args:
+        images: float of shape (batch, height, width, channels).
+        numbers: uniform in [0, 1), shape (batch, 2).
+    """
+    for axis in (1, 2):
+        size = images.shape[axis]
+        most = size // 8
+        shift = tf.cast(tf.floor(numbers[:, axis - 1 : axis] * (2 * most + 1)), tf.int32)
+        padded = tf.pad(images, [[0, 0] if each != axis else [most, most] for each in range(4)])
+        images = tf.gather(padded, tf.range(size)[tf.newaxis] + shift, batch_dims=1, axis=axis)
+    return images
+
+
+def cutout(images, numbers):
+    """Makes a square of half the height and width grey, somewhere, partly outside of the image too.
+
+    Args:
+        images: float of shape (batch, height, width, channels).
+        numbers: uniform in [0, 1), shape (batch, 2).
+    """
+    inside = 1.0
+    for axis in (1, 2):
+        size = images.shape[axis]
+        center = tf.floor(numbers[:, axis - 1, tf.newaxis] * (size + 1))
+        away = tf.range(size, dtype=tf.float32) + 0.5 - center
+        shape = (-1, size, 1, 1) if axis == 1 else (-1, 1, size, 1)
+        inside *= tf.reshape(tf.cast(tf.abs(away) < size // 4, images.dtype), shape)
+    return images * (1.0 - inside)
+
+
+def flip(images, numbers):
+    """Mirrors every second image, left to right. Not for images in which left and right differ, as in writing or flags.
+
+    Args:
+        images: float of shape (batch, height, width, channels).
+        numbers: uniform in [0, 1), shape (batch, 1).
+    """
+    return tf.where(numbers[:, :, tf.newaxis, tf.newaxis] < 0.5, images, images[:, :, ::-1])
+
+
+AUGMENTATIONS = {"flip": (flip, 1), "color": (color, 3), "translation": (translation, 2), "cutout": (cutout, 2)}
+
+
+class Policy:
+    """Some augmentations, one after the other.
+
+    Args:
+        names: some of `AUGMENTATIONS`, with commas between them: "color,translation,cutout" is the paper's. The empty
+            text is none.
+
+    Attributes:
+        names: the same, in the order in which they are done.
+        numbers: how many random numbers an image takes.
+
+    Raises:
+        ValueError: if there is no such augmentation.
+    """
+
+    def __init__(self, names: str):
+        asked = [name.strip() for name in names.split(",")] if isinstance(names, str) and names.strip() else []
+        unknown = sorted(set(asked) - AUGMENTATIONS.keys())
+        if not isinstance(names, str) or unknown:
+            raise ValueError(
+                f"augment must be some of {', '.join(AUGMENTATIONS)} with commas between them, or nothing, got "
+                f"{names!r}."
+            )
+        self.names = ",".join(name for name in AUGMENTATIONS if name in asked)
+        self._parts: list[tuple[Callable, int]] = [AUGMENTATIONS[name] for name in AUGMENTATIONS if name in asked]
+        self.numbers = sum(count for _, count in self._parts)
+
+    def __call__(self, images, numbers):
+        """Changes images, float of shape (batch, height, width, channels), by numbers of shape (batch, `numbers`)."""
+        for function, count in self._parts:
+            images, numbers = function(images, numbers[:, :count]), numbers[:, count:]
+        return images

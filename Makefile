@@ -19,7 +19,7 @@ lint: .venv/ready  ## Check style and format
 	$(BIN)/ruff format --check .
 
 unit: .venv/ready  ## Test the module and the command line
-	$(PYTEST)
+	$(PYTEST) --no-loadscope-reorder
 
 nbval: .venv/ready  ## Re-execute every notebook in fast mode and compare its outputs
 	DCGAN_FAST=1 $(PYTEST) --nbval --nbval-current-env notebooks

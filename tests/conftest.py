@@ -30,6 +30,22 @@ TINY = dataclasses.replace(
 TINY_OPTIONS = "--g-filters 2 --d-filters 3 --latent-dim 4 --batch-size 500 --frames 4".split()
 
 
+# The files that take longest, longest first: given out last, they would leave the other processes idle at the end.
+SLOW = (
+    "test_devices",
+    "test_notebooks",
+    "test_training",
+    "test_cli",
+    "test_benchmarks",
+    "test_runs",
+    "test_extractors",
+)
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: SLOW.index(item.path.stem) if item.path.stem in SLOW else len(SLOW))
+
+
 @pytest.fixture
 def images():
     """80 uint8 images of 28x28x1, noise with a seed: twenty batches of the tiny recipe."""

@@ -35,8 +35,8 @@ MUTATIONS = [
     Mutation(
         "the discriminator reads fakes in inference mode",
         "gan.py",
-        "fake_logits = self.discriminator(fake_images, training=True)",
-        "fake_logits = self.discriminator(fake_images, training=False)",
+        "self.discriminator(self.augmented(fake_images, salt=2), training=True)",
+        "self.discriminator(self.augmented(fake_images, salt=2), training=False)",
         "gan",
     ),
     Mutation(
@@ -179,8 +179,8 @@ MUTATIONS = [
     Mutation(
         "few images get no more epochs",
         "presets.py",
-        "epochs = max(epochs, math.ceil(",
-        "epochs = min(epochs, math.ceil(",
+        "epochs = math.ceil(wanted / max(1, count // batch_size))",
+        "epochs = min(epochs, math.ceil(wanted / max(1, count // batch_size)))",
         "presets",
     ),
     # Runs
@@ -235,7 +235,7 @@ MUTATIONS = [
     Mutation(
         "a damaged bundled file is used",
         "data.py",
-        "if hashlib.sha256(content).hexdigest() != BUNDLED_SHA256:",
+        "if hashlib.sha256(content).hexdigest() != BUNDLED_SHA256[name]:",
         "if False:",
         "data",
     ),
@@ -243,7 +243,7 @@ MUTATIONS = [
     Mutation(
         "damaged weights of the extractor are used",
         "extractors.py",
-        "if path == fashion_weights() and sha256 != FASHION_SHA256:",
+        "if path == bundled and sha256 != bundled_sha256:",
         "if False:",
         "extractors",
     ),
@@ -268,6 +268,39 @@ MUTATIONS = [
         "metrics.precision_recall(real, fake.features, k=5)",
         "metrics.precision_recall(real, fake.features, k=3)",
         "scores",
+    ),
+    # Augmentation
+    Mutation(
+        "fakes are not augmented", "gan.py", "self.augmented(fake_images, salt=2)", "fake_images", "augmentations"
+    ),
+    Mutation(
+        "real images are not augmented",
+        "gan.py",
+        "(self.augmented(real_images, salt=1))",
+        "(real_images)",
+        "augmentations",
+    ),
+    Mutation(
+        "each step augments alike",
+        "gan.py",
+        "stateless_fold_in(self._seed_of(self.step), salt)",
+        "stateless_fold_in([0, 0], salt)",
+        "augmentations",
+    ),
+    Mutation(
+        "real and fake images are changed alike",
+        "gan.py",
+        "stateless_fold_in(self._seed_of(self.step), salt)",
+        "stateless_fold_in(self._seed_of(self.step), 0)",
+        "augmentations",
+    ),
+    Mutation("no shift to the right", "augmentations.py", "(2 * most + 1)", "(2 * most)", "augmentations"),
+    Mutation(
+        "the gap is that of the training images alone",
+        "callbacks.py",
+        "self._mean_logit(self.training), self._mean_logit(self.held_out)",
+        "self._mean_logit(self.training), self._mean_logit(self.training)",
+        "callbacks",
     ),
     # Several devices
     Mutation(

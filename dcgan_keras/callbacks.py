@@ -231,9 +231,11 @@ class LogitGap(keras.callbacks.Callback):
         return self._mean_logit(self.training), self._mean_logit(self.held_out)
 
     def _mean_logit(self, images) -> float:
-        parts = (images[start : start + 100] for start in range(0, len(images), 100))
+        images = images[: len(images) // self.model.pack * self.model.pack]
+        size = 100 * self.model.pack
+        parts = (images[start : start + size] for start in range(0, len(images), size))
         parts = (np.asarray(part, np.float32) / 127.5 - 1 for part in parts)
-        logits = [keras.ops.convert_to_numpy(self.model.discriminator(part, training=False)) for part in parts]
+        logits = [keras.ops.convert_to_numpy(self.model.score(part)) for part in parts]
         return float(np.concatenate(logits).mean())
 
 

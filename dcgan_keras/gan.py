@@ -25,7 +25,8 @@ class DCGAN(keras.Model):
 
     Args:
         generator: a model from (batch, latent_dim) to images in [-1, 1].
-        discriminator: a model from such images to logits (batch, 1), without a sigmoid at its end.
+        discriminator: a model from such images to logits (batch, 1), without a sigmoid at its end. One that reads n
+            times as many channels as the generator draws is shown n images at a time (packing, arXiv 1712.04086).
         loss: a name in `losses.LOSSES`, or two functions as `losses.get` takes them.
         ema_decay: decay of the moving average per step, in [0, 1). 0 makes it a copy.
         r1_gamma: weight of the R1 penalty on the discriminator (arXiv 1801.04406), 0 or more.
@@ -56,7 +57,7 @@ class DCGAN(keras.Model):
         if not r1_gamma >= 0:
             raise ValueError(f"r1_gamma must be 0 or more, got {r1_gamma!r}.")
         self.latent_dim = latent_dim or _latent_dim(generator)
-        self.image_shape = _image_shape(generator, discriminator, self.latent_dim)
+        self.image_shape, self.pack = _image_shape(generator, discriminator, self.latent_dim)
         self.generator = generator
         self.discriminator = discriminator
         self.loss_name = loss
@@ -156,6 +157,21 @@ class DCGAN(keras.Model):
 
         return self.augmentation(images, replicas.own_part(draw, tf.shape(images)[0]))
 
+    def score(self, images, training: bool = False):
+        """Asks the discriminator about images, `pack` of them at a time.
+
+        Args:
+            images: float of shape (batch, height, width, channels), in [-1, 1]. The batch is a multiple of `pack`.
+            training: whether it is asked as in training.
+
+        Returns:
+            Logits of shape (batch / pack, 1).
+
+        Raises:
+            ValueError: if the batch is not a multiple of `pack`.
+        """
+        return self.discriminator(self._packed(images), training=training)
+
     def train_step(self, data):
         """Updates both networks and the moving average once.
 
@@ -177,7 +193,7 @@ class DCGAN(keras.Model):
             # This tape begins after the generator: it would go backwards through it for nothing.
             with tf.GradientTape() as d_tape:
                 real_logits, penalty = self._real_logits_and_penalty(self.augmented(real_images, salt=1))
-                fake_logits = self.discriminator(self.augmented(fake_images, salt=2), training=True)
+                fake_logits = self.score(self.augmented(fake_images, salt=2), training=True)
                 d_loss = self.loss_pair.discriminator(real_logits, fake_logits)
                 d_objective = self.d_optimizer.scale_loss(replicas.share(d_loss + self.r1_gamma * penalty))
             g_loss = self.loss_pair.generator(fake_logits)
@@ -199,8 +215,8 @@ class DCGAN(keras.Model):
         real_images = self._real_images(data)
         batch = -1 - tf.cast(self.means[0].count, tf.int64)  # a training step's number is 0 or more
         latents = replicas.own_part(lambda count: self.latent_vectors(count, batch), tf.shape(real_images)[0])
-        real_logits = self.discriminator(real_images, training=False)
-        fake_logits = self.discriminator(self.generator(latents, training=False), training=False)
+        real_logits = self.score(real_images)
+        fake_logits = self.score(self.generator(latents, training=False))
         d_loss = self.loss_pair.discriminator(real_logits, fake_logits)
         return self._means(self.loss_pair.generator(fake_logits), d_loss, real_logits, fake_logits)
 
@@ -274,6 +290,16 @@ class DCGAN(keras.Model):
         images = tf.cast(images, tf.float32)
         return _only_if(tf.reduce_max(tf.abs(images)) <= 1.001, images, _RANGE)  # a nan is refused too
 
+    def _packed(self, images):
+        """Lays each `pack` images that follow one another over each other, as channels of one."""
+        if self.pack == 1:
+            return images
+        count, (height, width, channels) = images.shape[0], self.image_shape
+        if count is not None and count % self.pack:
+            raise ValueError(f"The discriminator is shown {self.pack} images at a time: a batch of {count} cannot be.")
+        packs = tf.reshape(images, (-1, self.pack, height, width, channels))
+        return tf.reshape(tf.transpose(packs, (0, 2, 3, 1, 4)), (-1, height, width, self.pack * channels))
+
     def _seed_of(self, step):
         return tf.stack([tf.cast(self.seed, tf.int64), tf.cast(step, tf.int64)])
 
@@ -294,12 +320,13 @@ class DCGAN(keras.Model):
     def _real_logits_and_penalty(self, real_images):
         """Scores real images, and their R1 penalty where it is asked for: it costs a second backward pass."""
         if not self.r1_gamma:
-            return self.discriminator(real_images, training=True), 0.0
+            return self.score(real_images, training=True), 0.0
+        inputs = self._packed(real_images)
         with tf.GradientTape() as tape:
-            tape.watch(real_images)
-            real_logits = self.discriminator(real_images, training=True)
+            tape.watch(inputs)
+            real_logits = self.discriminator(inputs, training=True)
             total = tf.reduce_sum(real_logits)
-        return real_logits, losses.r1_penalty(tape.gradient(total, real_images))
+        return real_logits, losses.r1_penalty(tape.gradient(total, inputs))
 
     def _update_moving_average(self):
         """Moves the averaged generator towards the trained one, BatchNorm's statistics included.
@@ -350,18 +377,24 @@ def _latent_dim(generator) -> int:
         ) from error
 
 
-def _image_shape(generator, discriminator, latent_dim: int) -> tuple[int, int, int]:
-    """Sends one latent vector through both networks, which builds those that are classes of their own."""
+def _image_shape(generator, discriminator, latent_dim: int) -> tuple[tuple[int, int, int], int]:
+    """Sends a latent vector through both networks, which builds those that are classes of their own.
+
+    Returns:
+        The shape of an image, and how many the discriminator reads at a time.
+    """
     images = _called(generator, tf.zeros((1, latent_dim)), "The generator does not take latent vectors")
     if images.shape.rank != 4:
         raise ValueError(f"The generator must draw (batch, height, width, channels), it draws {tuple(images.shape)}.")
     read = getattr(discriminator, "input_shape", images.shape)
-    if tuple(read[1:]) != tuple(images.shape[1:]):
+    pack = read[3] // images.shape[3] if len(read) == 4 and read[3] else 1
+    if tuple(read[1:]) != (*images.shape[1:3], pack * images.shape[3]):
         raise ValueError(
             f"The generator draws {tuple(images.shape[1:])} but the discriminator reads {tuple(read[1:])} (height, "
             "width, channels): build both for the same images."
         )
-    logits = _called(discriminator, images, "The discriminator does not read images")
+    shown = tf.repeat(images, pack, axis=3)
+    logits = _called(discriminator, shown, "The discriminator does not read images")
     if tuple(logits.shape) != (1, 1):
         raise ValueError(
             f"The discriminator must give one logit an image, for one image it gives {tuple(logits.shape)}."
@@ -369,7 +402,7 @@ def _image_shape(generator, discriminator, latent_dim: int) -> tuple[int, int, i
     last = discriminator.layers[-1] if getattr(discriminator, "layers", None) else discriminator
     if getattr(last, "activation", None) is keras.activations.sigmoid:
         raise ValueError("The discriminator ends with a sigmoid, and the losses take logits: leave the sigmoid out.")
-    return tuple(images.shape[1:])
+    return tuple(images.shape[1:]), pack
 
 
 def _called(network, inputs, wrong: str) -> tf.Tensor:

@@ -3,6 +3,9 @@
 Each takes its fast way only in the case that it was made for, and the parent's in all others. `models.plain` turns them
 into the parents, which is what saved generators hold.
 
+And two with spectral normalisation (arXiv 1802.05957). Keras's own wrapper overwrites the kernel each time it is
+called, which is a projection after each step: the paper divides in the forward pass, and the gradient knows of it.
+
 Not here: which layers a network has.
 """
 
@@ -137,3 +140,63 @@ def _to_kernel(images, kernel, maps):
     return tf.raw_ops.Conv2DBackpropFilter(
         input=images, filter_sizes=kernel.shape, out_backprop=maps, strides=[1, 2, 2, 1], padding="SAME"
     )
+
+
+class _Spectral:
+    """Divides the kernel by its largest singular value in each call, as a matrix with a column for each output.
+
+    The value is followed by power iteration: one round each time it is called in training. What it is divided by counts
+    for the gradient, the vectors of the iteration do not.
+    """
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        self.right = self.add_weight(
+            shape=(self.kernel.shape[-1],),
+            initializer=keras.initializers.RandomNormal(seed=0),
+            trainable=False,
+            aggregation="only_first_replica",
+            name="right",
+        )
+
+    def save_own_variables(self, store):
+        super().save_own_variables(store)
+        store["right"] = keras.ops.convert_to_numpy(self.right)
+
+    def load_own_variables(self, store):
+        super().load_own_variables(store)
+        self.right.assign(store["right"])
+
+    def call(self, inputs, training=None):
+        kernel = tf.convert_to_tensor(self.kernel)
+        matrix = tf.reshape(kernel, (-1, kernel.shape[-1]))
+        right = tf.convert_to_tensor(self.right)
+        left = tf.stop_gradient(tf.nn.l2_normalize(tf.linalg.matvec(matrix, right)))
+        if training:
+            right = tf.stop_gradient(tf.nn.l2_normalize(tf.linalg.matvec(matrix, left, transpose_a=True)))
+            self.right.assign(right)
+            left = tf.stop_gradient(tf.nn.l2_normalize(tf.linalg.matvec(matrix, right)))
+        else:
+            right = tf.nn.l2_normalize(right)
+        largest = tf.tensordot(left, tf.linalg.matvec(matrix, right), 1)
+        return self._call_with(inputs, kernel / largest)
+
+
+@keras.saving.register_keras_serializable("dcgan_keras")
+class SpectralConv2D(_Spectral, keras.layers.Conv2D):
+    """Keras's Conv2D with spectral normalisation (arXiv 1802.05957)."""
+
+    def _call_with(self, inputs, kernel):
+        outputs = tf.nn.conv2d(inputs, tf.cast(kernel, inputs.dtype), self.strides, self.padding.upper())
+        return _finished(self, outputs)
+
+
+@keras.saving.register_keras_serializable("dcgan_keras")
+class SpectralDense(_Spectral, keras.layers.Dense):
+    """Keras's Dense with spectral normalisation (arXiv 1802.05957)."""
+
+    def _call_with(self, inputs, kernel):
+        outputs = tf.matmul(inputs, tf.cast(kernel, inputs.dtype))
+        if self.use_bias:
+            outputs = tf.nn.bias_add(outputs, tf.cast(tf.convert_to_tensor(self.bias), outputs.dtype))
+        return self.activation(outputs) if self.activation is not None else outputs

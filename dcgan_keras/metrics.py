@@ -257,6 +257,65 @@ def class_coverage(labels: np.ndarray, classes: int) -> Classes:
     return Classes(int((shares > 0).sum()), float(_kl(shares, np.full(classes, 1 / classes))))
 
 
+def reverse_kl(counts: np.ndarray, reference: np.ndarray | None = None) -> float:
+    """Takes the KL divergence of what was drawn from what should have been, in nats: 0 where both are alike.
+
+    Of k modes out of n, drawn equally often, it is log(n / k).
+
+    Args:
+        counts: how often each mode was drawn, shape (modes,).
+        reference: how often it should have been, the same. None: each equally often.
+
+    Raises:
+        ValueError: if the shapes differ, a count is negative, nothing was drawn, or a mode that should never be drawn
+            was.
+    """
+    counts = np.asarray(counts, np.float64)
+    wanted = np.ones_like(counts) if reference is None else np.asarray(reference, np.float64)
+    if counts.ndim != 1 or counts.shape != wanted.shape or not counts.size:
+        raise ValueError(f"Counts and reference must be of one shape (modes,), got {counts.shape} and {wanted.shape}.")
+    if min(counts.min(), wanted.min()) < 0 or not (counts.sum() > 0 and wanted.sum() > 0):
+        raise ValueError("Counts must be 0 or more, and some of them more than 0.")
+    if np.any((counts > 0) & (wanted == 0)):
+        raise ValueError("A mode was drawn that the reference does not have: its divergence is infinite.")
+    return _kl(counts / counts.sum(), wanted / wanted.sum())
+
+
+class Modes(NamedTuple):
+    """How many modes were captured, the share of points near one, and the reverse KL divergence in nats."""
+
+    captured: int
+    high_quality: float
+    reverse_kl: float
+
+
+def modes(points: np.ndarray, centers: np.ndarray, deviation: float, least: int = 1) -> Modes:
+    """Counts the modes of a mixture of equal, round Gaussians that generated points reach, as arXiv 1712.04086 does.
+
+    A point within three deviations of its nearest center is of high quality. A mode is captured if `least` such points
+    are nearest to it. The divergence is of how often each center is the nearest, of all points.
+
+    Args:
+        points: generated, shape (count, dimension).
+        centers: of the mixture, shape (modes, dimension).
+        deviation: of each Gaussian, the same in all directions.
+        least: points that it takes to capture a mode.
+
+    Raises:
+        ValueError: if the shapes do not fit, there are no points or centers, or a number is not positive.
+    """
+    points, centers = _pair(points, centers)
+    if not len(points) or not len(centers):
+        raise ValueError("It takes points and centers, one of each at least.")
+    if not deviation > 0 or not least > 0:
+        raise ValueError(f"deviation and least must be more than 0, got {deviation!r} and {least!r}.")
+    nearest, distances = nearest_neighbours(points, centers)
+    good = distances <= 3 * deviation
+    captured = np.bincount(nearest[good], minlength=len(centers)) >= least
+    counts = np.bincount(nearest, minlength=len(centers))
+    return Modes(int(captured.sum()), float(good.mean()), reverse_kl(counts))
+
+
 def _mmd(x, y) -> float:
     """Unbiased squared maximum mean discrepancy of two sets of equal size, cubic kernel."""
     n, dimension = x.shape

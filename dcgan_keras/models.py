@@ -7,7 +7,7 @@ Each halving doubles the number of channels, so `filters` (the width nearest the
 Images are channels-last and logits are plain numbers, whatever keras.json says. The layers are Keras's, some of them
 computed faster (`layers`); a saved network holds Keras's own.
 
-Not here: losses, training, and any normalisation other than the paper's BatchNorm.
+Not here: losses and training.
 """
 
 from collections.abc import Callable
@@ -21,6 +21,7 @@ from keras import layers
 
 WEIGHTS_STDDEV = 0.02  # all weights start as N(0, 0.02): the paper, section 4
 LEAKY_SLOPE = 0.2  # the paper, section 4
+NORMALIZATIONS = ("batch", "spectral", "none")
 
 
 def image_sizes() -> list[int]:
@@ -99,6 +100,8 @@ def build_discriminator(
     *,
     filters: int = 16,
     kernel_size: int = 4,
+    pack: int = 1,
+    normalization: str = "batch",
     seed: int | None = None,
 ) -> keras.Sequential:
     """Builds the discriminator: images in, one logit each out.
@@ -108,33 +111,39 @@ def build_discriminator(
         channels: 1 for grey, 3 for RGB.
         filters: channels of the first feature map. Each further map has twice as many.
         kernel_size: of every convolution. 4 with stride 2 overlaps evenly, 5 is the paper's.
+        pack: images that it reads at a time, one over the other (arXiv 1712.04086). 1 is the paper's.
+        normalization: `batch` is the paper's BatchNorm, on all maps but the first. `spectral` divides the weights of
+            every layer by their largest singular value instead (arXiv 1802.05957), `none` is neither.
         seed: fixes the initial weights. None draws new ones.
 
     Returns:
-        A built model from (batch, image_size, image_size, channels) in [-1, 1] to logits (batch, 1).
+        A built model from (batch, image_size, image_size, pack * channels) in [-1, 1] to logits (batch, 1).
 
     Raises:
         ValueError: if an argument is outside its range.
     """
     first, *later = halvings(image_size)[1:]
-    _check_widths(channels=channels, filters=filters, kernel_size=kernel_size)
+    _check_widths(channels=channels, filters=filters, kernel_size=kernel_size, pack=pack)
+    if normalization not in NORMALIZATIONS:
+        raise ValueError(f"normalization must be one of {', '.join(NORMALIZATIONS)}, got {normalization!r}.")
     normal = _NormalWeights(seed, stream=1)
+    spectral, has_norm = normalization == "spectral", normalization == "batch"
+    down = _spectral_down if spectral else _down
+    dense = fast.SpectralDense if spectral else layers.Dense
 
     stack = [
-        layers.Input((image_size, image_size, channels), name="image"),
+        layers.Input((image_size, image_size, pack * channels), name="image"),
         # No BatchNorm on the input, so that D sees the mean and scale of the data. Hence a bias.
-        _down(f"down_{first}", filters, kernel_size, normal, use_bias=True),
+        down(f"down_{first}", filters, kernel_size, normal, use_bias=True),
         layers.LeakyReLU(LEAKY_SLOPE, name=f"down_{first}_leaky"),
     ]
     for n, size in enumerate(later, start=1):
-        stack += [
-            _down(f"down_{size}", filters * 2**n, kernel_size, normal),
-            batch_norm(f"down_{size}_norm", normal),
-            layers.LeakyReLU(LEAKY_SLOPE, name=f"down_{size}_leaky"),
-        ]
+        stack.append(down(f"down_{size}", filters * 2**n, kernel_size, normal, use_bias=not has_norm))
+        stack += [batch_norm(f"down_{size}_norm", normal)] * has_norm
+        stack.append(layers.LeakyReLU(LEAKY_SLOPE, name=f"down_{size}_leaky"))
     stack += [
         layers.Flatten(data_format="channels_last", name="flatten"),
-        layers.Dense(1, kernel_initializer=normal(), name="score"),
+        dense(1, kernel_initializer=normal(), name="score"),
         _float32("linear", "logit"),
     ]
     return keras.Sequential(stack, name="discriminator")
@@ -214,6 +223,11 @@ def _up(name, filters, kernel_size, normal, use_bias=False):
 def _down(name, filters, kernel_size, normal, use_bias=False):
     """Halves height and width."""
     return fast.FastConv2D(filters, kernel_size, 2, **_convolution(normal), use_bias=use_bias, name=name)
+
+
+def _spectral_down(name, filters, kernel_size, normal, use_bias):
+    """The same with spectral normalisation."""
+    return fast.SpectralConv2D(filters, kernel_size, 2, **_convolution(normal), use_bias=use_bias, name=name)
 
 
 def _convolution(normal):

@@ -15,6 +15,11 @@ def _hyperparameter(help: str, least: float = 1, below: float = math.inf):
     return dataclasses.field(metadata={"help": help, "least": least, "below": below})
 
 
+def _option(default, help: str, least: float | None = None):
+    """Declares a value that the presets leave at its default."""
+    return dataclasses.field(default=default, metadata={"help": help, "least": least, "below": math.inf})
+
+
 @dataclasses.dataclass(frozen=True)
 class Preset:
     """All hyperparameters of a run. The command line has an option for each, with the text below as its help.
@@ -38,10 +43,9 @@ class Preset:
     r1_gamma: float = _hyperparameter("Weight of the R1 penalty, 0 for none.", least=0)
     ema_decay: float = _hyperparameter("Decay of the moving average per step, 0 for none.", least=0, below=1)
     frames: int = _hyperparameter("Pictures in the film.")
-    augment: str = dataclasses.field(
-        default="",
-        metadata={"help": "Of color, translation, cutout and flip, with commas between them: against few images."},
-    )
+    augment: str = _option("", "Of color, translation, cutout and flip, with commas between them: against few images.")
+    pack: int = _option(1, "Images that the discriminator reads at a time: against mode collapse.", least=1)
+    normalization: str = _option("batch", "Of the discriminator: batch, spectral or none.")
 
     def __post_init__(self):
         for field in dataclasses.fields(self):

@@ -33,7 +33,9 @@ def build(settings: presets.Preset, seed: int = 0, precision: str = "float32") -
     with devices.precision(precision):
         gan = DCGAN(
             models.build_generator(**size, filters=settings.g_filters, latent_dim=settings.latent_dim, **rest),
-            models.build_discriminator(**size, filters=settings.d_filters, **rest),
+            models.build_discriminator(
+                **size, filters=settings.d_filters, pack=settings.pack, normalization=settings.normalization, **rest
+            ),
             loss=settings.loss,
             ema_decay=settings.ema_decay,
             r1_gamma=settings.r1_gamma,

@@ -35,8 +35,8 @@ MUTATIONS = [
     Mutation(
         "the discriminator reads fakes in inference mode",
         "gan.py",
-        "self.discriminator(self.augmented(fake_images, salt=2), training=True)",
-        "self.discriminator(self.augmented(fake_images, salt=2), training=False)",
+        "self.score(self.augmented(fake_images, salt=2), training=True)",
+        "self.score(self.augmented(fake_images, salt=2), training=False)",
         "gan",
     ),
     Mutation(
@@ -302,6 +302,11 @@ MUTATIONS = [
         "self._mean_logit(self.training), self._mean_logit(self.training)",
         "callbacks",
     ),
+    # Packs and spectral normalisation
+    Mutation("the kernel is not divided", "layers.py", "inputs, kernel / largest)", "inputs, kernel)", "layers"),
+    Mutation("spectral vectors stand still", "layers.py", "self.right.assign(right)", "pass", "layers"),
+    Mutation("a pack mixes rows", "gan.py", "(0, 2, 3, 1, 4)), (-1", "(0, 1, 2, 3, 4)), (-1", "gan"),
+    Mutation("high quality is two deviations", "metrics.py", "3 * deviation", "2 * deviation", "metrics"),
     # Several devices
     Mutation(
         "replicas draw the same latent vectors",

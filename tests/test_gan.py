@@ -497,3 +497,56 @@ def test_one_optimizer_for_both_is_refused():
     gan, optimizer = tiny(), keras.optimizers.Adam()
     with pytest.raises(ValueError, match="two optimizers"):
         gan.compile(optimizer, optimizer)
+
+
+# Packing: one logit for several images
+
+
+def packed_model(pack=2, **options):
+    networks = models.build_generator(filters=2, latent_dim=4, seed=1), models.build_discriminator(filters=3, pack=pack)
+    gan = DCGAN(*networks, seed=2, **options)
+    gan.compile(keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1))
+    return gan
+
+
+def test_a_pack_is_images_that_follow_one_another_as_channels(images):
+    gan = packed_model(pack=2)
+    assert gan.pack == 2 and gan.image_shape == (28, 28, 1)
+    batch = np.float32(images[:6]) / 127.5 - 1
+    by_hand = np.concatenate([batch[0::2], batch[1::2]], axis=3)
+    np.testing.assert_array_equal(gan.score(batch), gan.discriminator(by_hand, training=False))
+    assert gan.score(batch).shape == (3, 1)
+    with pytest.raises(ValueError, match="shown 2 images at a time: a batch of 5 cannot be"):
+        gan.score(batch[:5])
+
+
+def test_a_packed_model_learns_evaluates_and_is_saved(images, tmp_path):
+    gan = packed_model(pack=4, r1_gamma=1.0, augment="translation")
+    start = values(gan.discriminator.trainable_variables)
+    gan.fit(data.make_dataset(images, batch_size=16), epochs=1, verbose=0)
+    assert all(moved(start, gan.discriminator.trainable_variables))
+    assert set(gan.evaluate(data.make_dataset(images, batch_size=16), verbose=0, return_dict=True)) >= {"d_real"}
+    gan.save(tmp_path / "gan.keras")
+    assert keras.models.load_model(tmp_path / "gan.keras").pack == 4
+
+
+def test_the_penalty_of_a_pack_is_that_of_its_images_together(images):
+    """Of a discriminator that adds its inputs up, the slope is 1 at each of the 2 * 784 pixels of a pack."""
+    generator = models.build_generator(filters=2, latent_dim=4)
+    stack = [keras.layers.Input((28, 28, 2)), keras.layers.Flatten(), keras.layers.Dense(1, kernel_initializer="ones")]
+    gan = DCGAN(generator, keras.Sequential(stack), r1_gamma=1.0)
+    _, penalty = gan._real_logits_and_penalty(tf.constant(images[:8] / 127.5 - 1, tf.float32))
+    assert float(penalty) == pytest.approx(0.5 * 2 * 784)
+
+
+def test_a_spectral_discriminator_goes_on_after_a_load(images, tmp_path):
+    networks = (
+        models.build_generator(filters=2, latent_dim=4, seed=1),
+        models.build_discriminator(filters=3, normalization="spectral", seed=1),
+    )
+    gan = DCGAN(*networks)
+    gan.compile("sgd", "sgd")
+    gan.fit(data.make_dataset(images, batch_size=16), epochs=1, verbose=0)
+    gan.save(tmp_path / "gan.keras")
+    there = keras.models.load_model(tmp_path / "gan.keras")
+    np.testing.assert_array_equal(all_weights(there), all_weights(gan))

@@ -143,3 +143,64 @@ def test_weights_go_from_ours_to_kerass_and_back(tmp_path):
     other.load_weights(tmp_path / "b.weights.h5")
     for mine, theirs in zip(other.get_weights(), fast.get_weights(), strict=True):
         np.testing.assert_array_equal(mine, theirs)
+
+
+# Spectral normalisation
+
+
+def spectral(kind, *arguments, shape, **options):
+    layer = kind(*arguments, kernel_initializer=keras.initializers.RandomNormal(seed=1), **options)
+    layer.build((None, *shape))
+    return layer
+
+
+CASES = [
+    pytest.param(lambda: spectral(layers.SpectralDense, 5, shape=(7,)), (7,), id="dense"),
+    pytest.param(
+        lambda: spectral(layers.SpectralConv2D, 6, 4, 2, padding="same", shape=(8, 8, 3)), (8, 8, 3), id="convolution"
+    ),
+]
+
+
+def largest(layer):
+    kernel = keras.ops.convert_to_numpy(layer.kernel)
+    return np.linalg.svd(kernel.reshape(-1, kernel.shape[-1]), compute_uv=False)[0]
+
+
+@pytest.mark.parametrize(("make", "shape"), CASES)
+def test_a_spectral_layer_divides_by_the_largest_singular_value(make, shape):
+    layer = make()
+    inputs = tf.random.stateless_normal((4, *shape), (0, 0))
+    for _ in range(200):
+        found = layer(inputs, training=True)
+    parents = {layers.SpectralDense: keras.layers.Dense, layers.SpectralConv2D: keras.layers.Conv2D}
+    plain = parents[type(layer)].from_config(layer.get_config())
+    plain.build(inputs.shape)
+    plain.set_weights([keras.ops.convert_to_numpy(layer.kernel) / largest(layer), np.full(plain.bias.shape, 0.0)])
+    np.testing.assert_allclose(found, plain(inputs), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(layer(inputs, training=False), found, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("make", "shape"), CASES)
+def test_the_iteration_advances_in_training_alone(make, shape):
+    layer = make()
+    inputs = tf.ones((2, *shape))
+    before = keras.ops.convert_to_numpy(layer.right)
+    layer(inputs, training=False)
+    np.testing.assert_array_equal(layer.right, before)
+    layer(inputs, training=True)
+    assert np.abs(keras.ops.convert_to_numpy(layer.right) - before).max() > 1e-3
+    assert len(layer.trainable_variables) == 2 and len(layer.non_trainable_variables) == 1
+
+
+def test_the_gradient_knows_of_the_division():
+    """Along the kernel itself nothing changes, whatever its size: a projection after the step would see a change."""
+    layer = spectral(layers.SpectralDense, 5, shape=(7,))
+    inputs = tf.random.stateless_normal((4, 7), (0, 0))
+    for _ in range(200):
+        layer(inputs, training=True)
+    with tf.GradientTape() as tape:
+        total = tf.reduce_sum(layer(inputs, training=False) ** 2)
+    gradient = keras.ops.convert_to_numpy(tape.gradient(total, layer.kernel.value))
+    along = np.sum(gradient * keras.ops.convert_to_numpy(layer.kernel))
+    assert np.abs(gradient).max() > 0.1 and abs(along) < 1e-3

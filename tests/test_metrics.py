@@ -177,3 +177,61 @@ def test_inception_score_is_that_of_an_established_library(stored):
     assert found.mean == pytest.approx(expected["mean"], rel=1e-6)
     # The library gives the standard deviation over splits, over n; here it is the standard error, over n - 1.
     assert found.standard_error * 3 == pytest.approx(expected["std"], rel=1e-6)
+
+
+# Modes
+
+
+def test_reverse_kl_of_some_modes_drawn_equally_often():
+    for kept in (1, 5, 10):
+        assert metrics.reverse_kl([1] * kept + [0] * (10 - kept)) == pytest.approx(np.log(10 / kept))
+    assert metrics.reverse_kl([3, 1], [3, 1]) == 0
+    assert metrics.reverse_kl([1, 1], [3, 1]) == pytest.approx(0.5 * np.log(0.5 / 0.75) + 0.5 * np.log(0.5 / 0.25))
+
+
+@pytest.mark.parametrize(
+    ("counts", "reference", "message"),
+    [
+        ([1, 2], [1, 2, 3], "of one shape"),
+        ([], None, "of one shape"),
+        ([[1, 2]], None, "of one shape"),
+        ([-1, 2], None, "0 or more"),
+        ([0, 0], None, "some of them more than 0"),
+        ([1, 1], [1, 0], "does not have"),
+    ],
+)
+def test_counts_that_have_no_divergence_are_named(counts, reference, message):
+    with pytest.raises(ValueError, match=message):
+        metrics.reverse_kl(counts, reference)
+
+
+def test_modes_of_points_made_by_hand():
+    centers = np.array([[0, 0], [10, 0], [0, 10], [10, 10]])
+    # Two at the first center, one of them just inside three deviations; one near the second, outside; none elsewhere.
+    points = [[0, 0], [0, 2.99], [10, 3.01], [0, 0.5]]
+    found = metrics.modes(points, centers, deviation=1.0)
+    assert (found.captured, found.high_quality) == (1, 0.75)
+    assert found.reverse_kl == pytest.approx(metrics.reverse_kl([3, 1, 0, 0]))
+    assert metrics.modes(points, centers, deviation=1.1).captured == 2
+    assert metrics.modes(points, centers, deviation=1.1, least=2).captured == 1
+
+
+def test_real_samples_capture_every_mode(rng):
+    centers = np.stack([np.cos(np.arange(8) * np.pi / 4), np.sin(np.arange(8) * np.pi / 4)], axis=1)
+    points = centers[rng.integers(0, 8, 2500)] + rng.normal(0, 0.01, (2500, 2))
+    found = metrics.modes(points, centers, 0.01)
+    # In two dimensions exp(-9 / 2) of a Gaussian lies beyond three deviations.
+    assert found.captured == 8 and found.high_quality == pytest.approx(1 - np.exp(-4.5), abs=0.01)
+    assert found.reverse_kl < 0.01
+
+
+def test_modes_that_cannot_be_counted_are_named():
+    centers = np.zeros((2, 2))
+    for arguments, message in (
+        ((np.zeros((0, 2)), centers, 1.0), "one of each at least"),
+        ((centers, np.zeros((0, 2)), 1.0), "one of each at least"),
+        ((centers, centers, 0.0), "more than 0"),
+        ((centers, np.zeros((2, 3)), 1.0), "one length"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            metrics.modes(*arguments)

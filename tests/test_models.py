@@ -175,3 +175,22 @@ def test_unbuildable_sizes_are_refused_with_the_list_of_those_that_work(size):
 def test_bad_widths_are_named(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         build_generator(28, **wrong)
+
+
+@pytest.mark.parametrize("normalization", models.NORMALIZATIONS)
+@pytest.mark.parametrize("pack", [1, 3])
+def test_a_discriminator_of_packs_and_other_normalizations(pack, normalization):
+    network = build_discriminator(32, 3, filters=4, pack=pack, normalization=normalization, seed=0)
+    assert network.input_shape == (None, 32, 32, 3 * pack) and network.output_shape == (None, 1)
+    norms = [layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    assert len(norms) == (2 if normalization == "batch" else 0)
+    # What is subtracted again has no bias: a layer before BatchNorm, and none else.
+    biases = [layer.use_bias for layer in network.layers if hasattr(layer, "use_bias")]
+    assert biases == ([True, False, False, True] if normalization == "batch" else [True] * 4)
+
+
+def test_unknown_normalizations_and_packs_are_named():
+    with pytest.raises(ValueError, match="normalization must be one of batch, spectral, none, got 'layer'"):
+        build_discriminator(normalization="layer")
+    with pytest.raises(ValueError, match="pack must be a whole number of 1 or more"):
+        build_discriminator(pack=0)

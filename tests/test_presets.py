@@ -19,6 +19,7 @@ LAPTOP = {
     "image_size": 28, "channels": 1, "latent_dim": 100, "g_filters": 16, "d_filters": 16, "kernel_size": 4,
     "batch_size": 128, "epochs": 60, "g_learning_rate": 1.5e-3, "d_learning_rate": 1.5e-3, "beta_1": 0.5,
     "loss": "non_saturating", "r1_gamma": 0.0, "ema_decay": 0.995, "frames": 40, "augment": "",
+    "pack": 1, "normalization": "batch",
 }  # fmt: skip
 PAPER = {
     **LAPTOP, "g_filters": 128, "d_filters": 128, "kernel_size": 5, "epochs": 25, "g_learning_rate": 2e-4,

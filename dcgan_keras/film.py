@@ -132,10 +132,14 @@ def make(
             for step, images in drawn
         ]
 
-    shown = rows
-    while shown > (rows + 1) // 2 and len(_encode(frames(shown), path, seconds)) > max_bytes:
-        shown -= 1
-    count = save(path, frames(shown), seconds=seconds, max_bytes=max_bytes)
+    for shown in range(rows, (rows + 1) // 2 - 1, -1):
+        content = _encode(frames(shown), path, seconds)
+        if len(content) <= max_bytes:
+            _write(path, content)
+            count = len(kept)
+            break
+    else:
+        count = save(path, frames(shown), seconds=seconds, max_bytes=max_bytes)
     cut = [f"{shown} of {rows} rows"] * (shown < rows) + [f"{count} of {len(kept)} frames"] * (count < len(kept))
     return f"to stay within {max_bytes:,} bytes it shows {' and '.join(cut)}" if cut else ""
 
@@ -166,12 +170,16 @@ def save(path: str | Path, frames: Sequence[np.ndarray], *, seconds: float = 10.
         for shades in (256, 64, 16):
             content = _encode(frames, path, seconds, shades)
             if len(content) <= max_bytes:
-                with files.atomic(path) as unfinished:
-                    unfinished.write_bytes(content)
+                _write(path, content)
                 return len(frames)
         if len(frames) <= 2:
             raise ValueError(f"{path} cannot be made in {max_bytes:,} bytes: use fewer images or a smaller scale.")
         frames = frames[::-2][::-1]
+
+
+def _write(path, content: bytes) -> None:
+    with files.atomic(path) as unfinished:
+        unfinished.write_bytes(content)
 
 
 def _check_suffix(path) -> None:

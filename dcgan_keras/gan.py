@@ -153,7 +153,7 @@ class DCGAN(keras.Model):
         seed = tf.random.experimental.stateless_fold_in(self._seed_of(self.step), salt)
 
         def draw(count):
-            return tf.random.stateless_uniform([count, self.augmentation.numbers], seed, alg="philox")
+            return tf.random.stateless_uniform([count, self.augmentation.numbers(self.image_shape)], seed, alg="philox")
 
         return self.augmentation(images, replicas.own_part(draw, tf.shape(images)[0]))
 

@@ -43,7 +43,7 @@ class Preset:
     r1_gamma: float = _hyperparameter("Weight of the R1 penalty, 0 for none.", least=0)
     ema_decay: float = _hyperparameter("Decay of the moving average per step, 0 for none.", least=0, below=1)
     frames: int = _hyperparameter("Pictures in the film.")
-    augment: str = _option("", "Of color, translation, cutout and flip, with commas between them: against few images.")
+    augment: str = _option("", "Of color, translation, cutout, flip and noise, with commas between them.")
     pack: int = _option(1, "Images that the discriminator reads at a time: against mode collapse.", least=1)
     normalization: str = _option("batch", "Of the discriminator: batch, spectral or none.")
 

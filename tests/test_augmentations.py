@@ -6,7 +6,7 @@ import tensorflow as tf
 from conftest import TINY, all_weights
 from dcgan_keras import DCGAN, augmentations, training
 
-ALL = "color,translation,cutout,flip"
+ALL = "color,translation,cutout,flip,noise"
 
 
 def uniform(shape, seed=0, low=0.0, high=1.0):
@@ -65,11 +65,21 @@ def test_flip_mirrors_half_of_the_images():
     np.testing.assert_array_equal(flipped[~as_is], images.numpy()[~as_is][:, :, ::-1])
 
 
+def test_noise_is_normal_and_each_value_has_its_own():
+    policy = augmentations.Policy("noise")
+    images = tf.zeros((50, 16, 16, 3))
+    numbers = uniform((50, policy.numbers((16, 16, 3))))
+    changed = policy(images, numbers).numpy()
+    assert abs(changed.mean()) < 0.002 and abs(changed.std() - 0.1) < 0.002
+    assert len(np.unique(changed)) > 0.9 * changed.size
+    assert abs((np.abs(changed) > 0.196).mean() - 0.05) < 0.005  # 1.96 deviations
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_gradients_pass_through_each(channels):
     policy = augmentations.Policy(ALL)
     images = uniform((3, 28, 28, channels), low=-1, high=1)
-    numbers = uniform((3, policy.numbers), seed=2)
+    numbers = uniform((3, policy.numbers((28, 28, channels))), seed=2)
     change = uniform(images.shape, seed=3, low=-1, high=1)
     with tf.GradientTape() as tape:
         tape.watch(images)
@@ -82,10 +92,10 @@ def test_gradients_pass_through_each(channels):
 
 def test_a_policy_names_what_it_does():
     policy = augmentations.Policy(" cutout, color ")
-    assert policy.names == "color,cutout" and policy.numbers == 5
-    assert augmentations.Policy("").names == "" and augmentations.Policy("").numbers == 0
+    assert policy.names == "color,cutout" and policy.numbers((8, 8, 3)) == 5
+    assert augmentations.Policy("").names == "" and augmentations.Policy("").numbers((8, 8, 3)) == 0
     for wrong in ("colour", "color;cutout", None, ["color"]):
-        with pytest.raises(ValueError, match="augment must be some of flip, color, translation, cutout"):
+        with pytest.raises(ValueError, match="augment must be some of flip, color, translation, cutout, noise"):
             augmentations.Policy(wrong)
 
 
@@ -109,7 +119,8 @@ def test_real_and_fake_images_get_numbers_of_their_own_and_each_step_others(imag
 class Blank:
     """Stands in for a policy: it makes every image grey."""
 
-    numbers = 1
+    def numbers(self, shape):
+        return 1
 
     def __call__(self, images, numbers):
         return images * 0.0

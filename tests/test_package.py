@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -60,14 +61,15 @@ def test_the_wheel_trains_from_an_empty_folder(tmp_path):
     code = """
         import dcgan_keras
         from dcgan_keras import data, extractors, models, presets, training
-        extractors.load("fashion")
-        models.load_generator(data.assets_folder() / "weights" / "fashion_generator.keras")
+        for name in ("fashion", "emoji"):
+            data.load_bundled("test", name), extractors.load(name)
+            models.load_generator(data.assets_folder() / "weights" / f"{name}_generator.keras")
         gan = training.build(presets.get("laptop", g_filters=2, d_filters=2))
         logs = gan.train_step(next(iter(data.load_dataset("bundled"))))
         print(dcgan_keras.__file__, data.assets_folder(), int(gan.step), *data.assets_folder().glob("tables/*.csv"))
     """
     environment = {**os.environ, "PYTHONPATH": str(alone)}
-    code = "\n".join(line.strip() for line in code.splitlines())
+    code = textwrap.dedent(code)
     result = subprocess.run([sys.executable, "-c", code], cwd=alone, env=environment, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     module, assets, step, *tables = result.stdout.split()

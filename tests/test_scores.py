@@ -247,3 +247,13 @@ def test_the_committed_generator_is_as_good_as_it_was(judge):
     assert {weight.dtype for weight in generator.weights} == {"float32"}
     found = by_metric(judge.scores(scores.draw(generator, judge.count), "committed"))
     assert found["fid"] < 5 and found["classes"] == 10
+
+
+def test_the_committed_colour_generator_is_as_good_as_it_was():
+    """Its KID over these 318 was 0.025."""
+    training, test = (data.load_bundled(split, "emoji")[0] for split in ("train", "test"))
+    judge = scores.Judge(extractors.load("emoji"), test, training, reference_name="bundled:emoji, split test")
+    path = data.assets_folder() / "weights" / "emoji_generator.keras"
+    assert path.stat().st_size <= 3_000_000
+    found = by_metric(judge.scores(scores.draw(models.load_generator(path), judge.count), "committed"))
+    assert found["kid"] < 0.05 and found["recall"] > 0.4 and found["classes"] == 9

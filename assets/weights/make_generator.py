@@ -4,7 +4,8 @@
         --d-learning-rate 4e-4 --ema-decay 0.999 --epochs 60 --score-every 2 --run runs/fashion
     python assets/weights/make_generator.py fashion runs/fashion
 
-    dcgan train --source bundled:emoji EMOJI_OPTIONS --run runs/emoji
+    dcgan train --source bundled:emoji --g-filters 32 --d-filters 32 --g-learning-rate 1e-3 --d-learning-rate 1e-3 \\
+        --augment translation --ema-decay 0.998 --epochs 300 --score-every 10 --run runs/emoji
     python assets/weights/make_generator.py emoji runs/emoji
 
 Writes `NAME_generator.keras`, its weights stored as float16 (Keras turns them back to float32 when it loads them) and

@@ -94,7 +94,8 @@ def _doubles_or_halves(layer) -> bool:
 def _finished(layer, outputs):
     if layer.use_bias:
         bias = tf.cast(tf.convert_to_tensor(layer.bias), outputs.dtype)
-        outputs = _add_to_image(outputs, bias) if layer.filters <= 3 else tf.nn.bias_add(outputs, bias)
+        image = len(outputs.shape) == 4 and outputs.shape[-1] <= 3
+        outputs = _add_to_image(outputs, bias) if image else tf.nn.bias_add(outputs, bias)
     return layer.activation(outputs) if layer.activation is not None else outputs
 
 
@@ -196,7 +197,4 @@ class SpectralDense(_Spectral, keras.layers.Dense):
     """Keras's Dense with spectral normalisation (arXiv 1802.05957)."""
 
     def _call_with(self, inputs, kernel):
-        outputs = tf.matmul(inputs, tf.cast(kernel, inputs.dtype))
-        if self.use_bias:
-            outputs = tf.nn.bias_add(outputs, tf.cast(tf.convert_to_tensor(self.bias), outputs.dtype))
-        return self.activation(outputs) if self.activation is not None else outputs
+        return _finished(self, tf.matmul(inputs, tf.cast(kernel, inputs.dtype)))

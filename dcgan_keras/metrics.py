@@ -253,8 +253,8 @@ def class_coverage(labels: np.ndarray, classes: int) -> Classes:
         raise ValueError(f"classes must be a whole number of 1 or more, got {classes!r}.")
     if labels.min() < 0 or labels.max() >= classes:
         raise ValueError(f"Labels must be from 0 to {classes - 1}, got {labels.min()} to {labels.max()}.")
-    shares = np.bincount(labels, minlength=classes) / len(labels)
-    return Classes(int((shares > 0).sum()), float(_kl(shares, np.full(classes, 1 / classes))))
+    counts = np.bincount(labels, minlength=classes)
+    return Classes(int((counts > 0).sum()), reverse_kl(counts))
 
 
 def reverse_kl(counts: np.ndarray, reference: np.ndarray | None = None) -> float:

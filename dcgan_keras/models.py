@@ -128,17 +128,16 @@ def build_discriminator(
         raise ValueError(f"normalization must be one of {', '.join(NORMALIZATIONS)}, got {normalization!r}.")
     normal = _NormalWeights(seed, stream=1)
     spectral, has_norm = normalization == "spectral", normalization == "batch"
-    down = _spectral_down if spectral else _down
-    dense = fast.SpectralDense if spectral else layers.Dense
+    conv, dense = (fast.SpectralConv2D, fast.SpectralDense) if spectral else (fast.FastConv2D, layers.Dense)
 
     stack = [
         layers.Input((image_size, image_size, pack * channels), name="image"),
         # No BatchNorm on the input, so that D sees the mean and scale of the data. Hence a bias.
-        down(f"down_{first}", filters, kernel_size, normal, use_bias=True),
+        _down(conv, f"down_{first}", filters, kernel_size, normal, use_bias=True),
         layers.LeakyReLU(LEAKY_SLOPE, name=f"down_{first}_leaky"),
     ]
     for n, size in enumerate(later, start=1):
-        stack.append(down(f"down_{size}", filters * 2**n, kernel_size, normal, use_bias=not has_norm))
+        stack.append(_down(conv, f"down_{size}", filters * 2**n, kernel_size, normal, use_bias=not has_norm))
         stack += [batch_norm(f"down_{size}_norm", normal)] * has_norm
         stack.append(layers.LeakyReLU(LEAKY_SLOPE, name=f"down_{size}_leaky"))
     stack += [
@@ -220,14 +219,9 @@ def _up(name, filters, kernel_size, normal, use_bias=False):
     return fast.FastConv2DTranspose(filters, kernel_size, 2, **_convolution(normal), use_bias=use_bias, name=name)
 
 
-def _down(name, filters, kernel_size, normal, use_bias=False):
-    """Halves height and width."""
-    return fast.FastConv2D(filters, kernel_size, 2, **_convolution(normal), use_bias=use_bias, name=name)
-
-
-def _spectral_down(name, filters, kernel_size, normal, use_bias):
-    """The same with spectral normalisation."""
-    return fast.SpectralConv2D(filters, kernel_size, 2, **_convolution(normal), use_bias=use_bias, name=name)
+def _down(kind, name, filters, kernel_size, normal, use_bias):
+    """Halves height and width, with a layer of this kind."""
+    return kind(filters, kernel_size, 2, **_convolution(normal), use_bias=use_bias, name=name)
 
 
 def _convolution(normal):

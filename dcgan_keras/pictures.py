@@ -91,7 +91,7 @@ def read(path: str | os.PathLike, image_size: int, channels: int) -> tuple[np.nd
 
 
 def look(path: str | os.PathLike) -> tuple[int, bool]:
-    """Looks at a picture file without reading all of it: how large it is, and whether there is colour in it.
+    """Looks at a picture file, decoded as small as its format allows: how large it is, and whether it is in colour.
 
     Returns:
         Its shorter side in pixels, and whether red, green and blue differ by more than a thirtieth of their range in

@@ -6,6 +6,7 @@
     callbacks, film    what happens between epochs; the moments kept and the film made of them
     plots              arrays in, pictures out
     metrics, extractors, scores    how good it is
+    latent             what a trained generator is used for: search, walks, directions, units
     devices, replicas  where it runs; what several replicas owe each other
     presets, runs, training        named hyperparameters; a run folder; a run trained, resumed and finished
 

@@ -133,6 +133,42 @@ MUTATIONS = [
         "models",
     ),
     Mutation("any file of Keras's is loaded", "models.py", 'if path.suffix != ".keras":', "if False:", "models"),
+    # What a trained generator is used for
+    Mutation(
+        "the search keeps the worst restart",
+        "latent.py",
+        ".argmin(axis=0) * count",
+        ".argmax(axis=0) * count",
+        "latent",
+    ),
+    Mutation(
+        "the search's penalty has no gradient",
+        "latent.py",
+        "gradient += 2 * prior / latents.shape[1] * latents",
+        "gradient += 0.0 * latents",
+        "latent",
+    ),
+    Mutation(
+        "the search trains BatchNorm",
+        "latent.py",
+        "tf.square(measure(generator(latents, training=False)) - observed)",
+        "tf.square(measure(generator(latents, training=True)) - observed)",
+        "latent",
+    ),
+    Mutation(
+        "directions of the weights forget BatchNorm",
+        "latent.py",
+        "matrix = matrix * np.tile(gain, matrix.shape[1] // len(gain))",
+        "matrix = matrix * np.ones_like(np.tile(gain, matrix.shape[1] // len(gain)))",
+        "latent",
+    ),
+    Mutation(
+        "an arc loses length on the way",
+        "latent.py",
+        "((1 - shares) * lengths[0] + shares * lengths[1])",
+        "min(lengths)",
+        "latent",
+    ),
     # The recipe
     Mutation(
         "beta_1 is ignored",

@@ -1,5 +1,6 @@
 """The benchmarks run and count right. How fast anything is, no test asserts."""
 
+import csv
 import importlib
 import json
 import os
@@ -179,3 +180,40 @@ def test_time_to_quality_in_colour_is_scored_by_kid(benchmarks):
     for name in time_to_quality.COLOUR:
         contestant, generator = time_to_quality.build(name, 0, images[:400])
         assert generator.output_shape[1:] == (64, 64, 3) and contestant.gan.image_shape == (64, 64, 3)
+
+
+def test_the_table_of_remedies_holds_each_arm(benchmarks, tmp_path, monkeypatch):
+    remedies = importlib.import_module("remedies")
+    for name, value in {"EVERY": 1, "WARM_UP": 0, "COUNT": 1_000}.items():
+        monkeypatch.setattr(remedies, name, value)
+    rows = remedies.train(("alternating", 0, 2))
+    assert [row[:3] for row in rows] == [("alternating", 0, 1), ("alternating", 0, 2)]
+    assert len(rows[0]) == len(remedies.HEAD) and all(np.isfinite(float(value)) for value in rows[0][3:])
+    assert float(rows[0][5]) > 0
+
+    # The table that is there has each arm with each seed, and all moments of each.
+    with open(remedies.TABLE, newline="", encoding="utf-8") as file:
+        head, *table = csv.reader(file)
+    moments = (200, 400, 600, 800)
+    wanted = [(arm, str(seed), str(step)) for arm in remedies.ARMS for seed in remedies.SEEDS for step in moments]
+    assert tuple(head) == remedies.HEAD and [tuple(row[:3]) for row in table] == wanted
+
+
+def test_alternating_steps_answer_the_discriminator_that_has_moved(benchmarks):
+    """With a discriminator that does not move, both kinds of step are one."""
+    remedies = importlib.import_module("remedies")
+    images = np.random.default_rng(0).integers(0, 256, (16, 28, 28, 1), np.uint8)
+
+    def generator_after_a_step(arm, d_rate):
+        gan = remedies.build(arm, seed=0)
+        gan.d_optimizer.learning_rate = d_rate
+        before = [variable.numpy() for variable in gan.discriminator.trainable_variables]
+        gan.train_step(images)
+        after = [variable.numpy() for variable in gan.discriminator.trainable_variables]
+        moved = any(np.any(a != b) for a, b in zip(before, after))
+        assert moved == (d_rate > 0) and gan.steps_taken == 1
+        return np.concatenate([variable.numpy().ravel() for variable in gan.generator.trainable_variables])
+
+    for d_rate in (0.0, 0.003):
+        simultaneous, alternating = (generator_after_a_step(arm, d_rate) for arm in ("bad", "alternating"))
+        assert np.allclose(simultaneous, alternating, atol=1e-6) == (d_rate == 0)

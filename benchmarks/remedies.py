@@ -1,0 +1,137 @@
+"""One bad setting and what is said to help: the table that notebook 11 reads.
+
+    python benchmarks/remedies.py [--steps 800] [--jobs 1] [--csv FILE]
+
+The bad setting is the `laptop` preset with both rates at 3e-3 and beta_1 at 0.9, on the bundled images. Each other arm
+changes one thing, for an equal number of steps; the last is the preset as it is. Four seeds. Half an hour on one core.
+Runs that are in the file already, as long, are not done again. Seconds are those of the processor, of a process with
+one thread, and of training steps alone, after the first ten: what else runs on the machine counts little, but some.
+
+Columns: arm, seed, step; kid_raw and kid_averaged, of 2,000 images of the generator as it is trained and of its moving
+average, against the 5,000 bundled test images, with the extractor `fashion`; images_per_second of one core since the
+run began; d_real and d_fake, means over the steps since the last row.
+"""
+
+import argparse
+import csv
+import itertools
+import multiprocessing
+import os
+import time
+from pathlib import Path
+
+import dcgan_keras  # noqa: F401  (first: it keeps TensorFlow's start-up lines away)
+import keras
+import tensorflow as tf
+from dcgan_keras import data, extractors, metrics, presets, scores, training
+from dcgan_keras.gan import DCGAN
+
+BAD = {"g_learning_rate": 3e-3, "d_learning_rate": 3e-3, "beta_1": 0.9}
+ARMS = {
+    "bad": {},
+    "beta_1 0.5": {"beta_1": 0.5},
+    "slow G": {"g_learning_rate": 7.5e-4},  # two rates, four to one
+    "slow both": {"g_learning_rate": 7.5e-4, "d_learning_rate": 7.5e-4},  # is it the ratio, or that G is slower?
+    "R1": {"r1_gamma": 1.0},
+    "R1 no norm": {"r1_gamma": 1.0, "normalization": "none"},  # R1 is a penalty per image, BatchNorm mixes images
+    "spectral": {"normalization": "spectral"},
+    "noise": {"augment": "noise"},
+    "alternating": {},
+    "preset": {"g_learning_rate": 1.5e-3, "d_learning_rate": 1.5e-3, "beta_1": 0.5},
+}
+SEEDS = (0, 1, 2, 3)
+TABLE = Path(__file__).parents[1] / "assets" / "tables" / "remedies.csv"
+EVERY = 200  # steps between two rows
+WARM_UP = 10  # steps that are not timed
+COUNT = 2_000  # images scored
+HEAD = ("arm", "seed", "step", "kid_raw", "kid_averaged", "images_per_second", "d_real", "d_fake")
+
+
+class Alternating(DCGAN):
+    """A DCGAN in which the discriminator moves first and the generator answers the one that has moved."""
+
+    def train_step(self, data):
+        real_images = self._real_images(data)
+        latents = self.latent_vectors(tf.shape(real_images)[0], self.step)
+        g_variables = self.generator.trainable_variables
+        d_variables = self.discriminator.trainable_variables
+        with tf.GradientTape() as g_tape:
+            fake_images = self.generator(latents, training=True)
+            with tf.GradientTape() as d_tape:
+                real_logits = self.score(real_images, training=True)
+                fake_logits = self.score(fake_images, training=True)
+                d_loss = self.loss_pair.discriminator(real_logits, fake_logits)
+            self.d_optimizer.apply(d_tape.gradient(d_loss, d_variables), d_variables)
+            g_loss = self.loss_pair.generator(self.score(fake_images, training=True))
+        self.g_optimizer.apply(g_tape.gradient(g_loss, g_variables), g_variables)
+        self._update_moving_average()
+        self.step.assign(self.step + 1)
+        return self._means(g_loss, d_loss, real_logits, fake_logits)
+
+
+def build(arm: str, seed: int) -> DCGAN:
+    """Builds the model of an arm, with new weights."""
+    settings = presets.get("laptop", **{**BAD, **ARMS[arm]})
+    gan = training.build(settings, seed)
+    if arm == "alternating":
+        gan = Alternating(gan.generator, gan.discriminator, ema_decay=settings.ema_decay, seed=seed)
+        rates = settings.g_learning_rate, settings.d_learning_rate
+        gan.compile(*(keras.optimizers.Adam(rate, beta_1=settings.beta_1) for rate in rates))
+    return gan
+
+
+def train(run: tuple[str, int, int]) -> list[tuple]:
+    """Trains once, for (arm, seed, steps). Returns the rows of the table."""
+    arm, seed, steps = run
+    images, test = (data.load_bundled(split)[0] for split in ("train", "test"))
+    extractor = extractors.load("fashion")
+    real = extractor(test).features
+    gan = build(arm, seed)
+    batch_size = presets.get("laptop").batch_size
+    stream = iter(data.make_stream(images, batch_size=batch_size, seed=seed))
+    gan.make_train_function()  # the one that `fit` calls
+    rows, seconds, timed = [], 0.0, 0
+    for step in range(1, steps + 1):
+        start = time.process_time()
+        logs = gan.train_function(stream)
+        if step > WARM_UP:
+            seconds, timed = seconds + time.process_time() - start, timed + 1
+        if step % EVERY == 0:
+            kids = []
+            for generator in (gan.generator, gan.ema_generator):
+                fake = extractor(scores.draw(generator, COUNT), COUNT).features
+                kids.append(metrics.kid(real, fake, subsets=20, subset_size=1_000, seed=0).mean)
+            speed = timed * batch_size / seconds if timed else 0.0
+            values = (*(f"{kid:.4f}" for kid in kids), f"{speed:.0f}")
+            values += tuple(f"{float(logs[name]):.4f}" for name in ("d_real", "d_fake"))
+            rows.append((arm, seed, step, *values))
+            gan.reset_metrics()
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=800)
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time, each with one thread")
+    parser.add_argument("--csv", type=Path, default=TABLE)
+    arguments = parser.parse_args()
+    rows, done = [], set()
+    if arguments.csv.is_file():
+        with open(arguments.csv, newline="", encoding="utf-8") as file:
+            rows = list(csv.reader(file))[1:]
+            done = {tuple(row[:2]) for row in rows if int(row[2]) >= arguments.steps}
+    rows = [row for row in rows if tuple(row[:2]) in done]
+    # Seeds outside: the arms of a seed run one after the other, on the machine as it is that quarter of an hour.
+    wanted = [(arm, seed) for seed, arm in itertools.product(SEEDS, ARMS) if (arm, str(seed)) not in done]
+    os.environ |= {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+    with multiprocessing.get_context("spawn").Pool(arguments.jobs, maxtasksperchild=1) as pool:
+        for found in pool.imap_unordered(train, [(*run, arguments.steps) for run in wanted]):
+            rows += [list(map(str, row)) for row in found]
+            print(*rows[-1], flush=True)
+            rows.sort(key=lambda row: (list(ARMS).index(row[0]), int(row[1]), int(row[2])))
+            with open(arguments.csv, "w", newline="", encoding="utf-8") as file:
+                csv.writer(file, lineterminator="\n").writerows([HEAD, *rows])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+// What the ring game draws: the plane with D's opinion, and the two losses. Canvases are white in dark mode too, as
+// the course's figures are.
+
+import { CENTERS, SPREAD, sigmoid } from "./train.js";
+
+const G_COLOR = "#0072b2";
+const D_COLOR = "#d55e00";
+const REAL_COLOR = "#009e73";
+const SAYS_FAKE = [166, 203, 227]; // the ground where D says "fake", and where it says "real"; white between
+const SAYS_REAL = [166, 220, 201];
+const EDGE = 1.8; // the plane goes from -1.8 to 1.8
+const CELLS = 48; // places along each axis at which D is asked
+
+/** The points at which D is asked for its opinion, row by row from the top. */
+export function gridPoints() {
+  const points = new Float32Array(2 * CELLS ** 2);
+  const at = (n) => (2 * EDGE * (n + 0.5)) / CELLS - EDGE;
+  for (let n = 0; n < CELLS ** 2; n++) {
+    points[2 * n] = at(n % CELLS);
+    points[2 * n + 1] = -at(Math.floor(n / CELLS));
+  }
+  return points;
+}
+
+export function drawPlane(canvas, logits, real, fakes) {
+  const context = canvas.getContext("2d");
+  const side = canvas.width;
+  drawOpinion(context, side, logits);
+  drawBorder(context, side / CELLS, logits);
+  const x = (value) => ((value + EDGE) / (2 * EDGE)) * side;
+  const y = (value) => side - x(value);
+  context.fillStyle = REAL_COLOR;
+  for (let n = 0; n < real.length; n += 2) context.fillRect(x(real[n]) - 3, y(real[n + 1]) - 3, 6, 6);
+  context.fillStyle = G_COLOR;
+  for (let n = 0; n < fakes.length; n += 2) {
+    context.beginPath();
+    context.arc(x(fakes[n]), y(fakes[n + 1]), 4, 0, 7);
+    context.fill();
+  }
+  context.strokeStyle = "#6a737d";
+  context.lineWidth = 1;
+  for (const center of CENTERS) {
+    context.beginPath();
+    context.arc(x(center[0]), y(center[1]), ((3 * SPREAD) / (2 * EDGE)) * side, 0, 7); // where fakes count
+    context.stroke();
+  }
+}
+
+function drawOpinion(context, side, logits) {
+  const small = document.createElement("canvas");
+  small.width = small.height = CELLS;
+  const image = new ImageData(CELLS, CELLS);
+  for (let n = 0; n < logits.length; n++) {
+    const lean = 2 * sigmoid(logits[n]) - 1; // -1 is "fake", 1 is "real"
+    const full = lean < 0 ? SAYS_FAKE : SAYS_REAL;
+    for (let c = 0; c < 3; c++) image.data[4 * n + c] = 255 + Math.abs(lean) * (full[c] - 255);
+    image.data[4 * n + 3] = 255;
+  }
+  small.getContext("2d").putImageData(image, 0, 0);
+  context.drawImage(small, 0, 0, side, side);
+}
+
+/** The line on which the logit is 0, from one side of each cell to another (marching squares). */
+function drawBorder(context, cell, logits) {
+  const middle = (n) => (n + 0.5) * cell;
+  context.strokeStyle = D_COLOR;
+  context.lineWidth = 3;
+  context.beginPath();
+  for (let row = 0; row + 1 < CELLS; row++) {
+    for (let column = 0; column + 1 < CELLS; column++) {
+      const corners = [[0, 0], [1, 0], [1, 1], [0, 1]];
+      const value = corners.map(([right, down]) => logits[(row + down) * CELLS + column + right]);
+      const crossings = [];
+      for (let n = 0; n < 4; n++) {
+        const [a, b] = [value[n], value[(n + 1) % 4]];
+        if (a < 0 === b < 0) continue;
+        const part = a / (a - b);
+        const [from, to] = [corners[n], corners[(n + 1) % 4]];
+        crossings.push([0, 1].map((axis) => from[axis] + part * (to[axis] - from[axis])));
+      }
+      for (let n = 0; n + 1 < crossings.length; n += 2) {
+        context.moveTo(middle(column + crossings[n][0]), middle(row + crossings[n][1]));
+        context.lineTo(middle(column + crossings[n + 1][0]), middle(row + crossings[n + 1][1]));
+      }
+    }
+  }
+  context.stroke();
+}
+
+/** Draws both losses over the moves; each is a list of numbers, one every `every` moves. */
+export function drawLosses(canvas, dLosses, gLosses, every) {
+  const context = canvas.getContext("2d");
+  const { width, height } = canvas;
+  const [left, right, top, bottom] = [70, width - 20, 20, height - 70];
+  const most = 4; // losses above lie on the upper edge
+  const x = (n) => left + ((right - left) * n) / Math.max(1, dLosses.length - 1);
+  const y = (loss) => bottom - ((bottom - top) * Math.min(loss, most)) / most;
+  context.fillStyle = "white";
+  context.fillRect(0, 0, width, height);
+  context.fillStyle = "#1f2328";
+  context.strokeStyle = "#d0d7de";
+  context.lineWidth = 1;
+  context.font = "22px system-ui, sans-serif";
+  for (let tick = 0; tick <= most; tick++) {
+    context.textAlign = "right";
+    context.fillText(tick, left - 12, y(tick) + 8);
+    line(context, [[left, y(tick)], [right, y(tick)]]);
+  }
+  context.textAlign = "left";
+  context.fillText("0", left, bottom + 30);
+  context.textAlign = "right";
+  context.fillText((Math.max(0, dLosses.length - 1) * every).toLocaleString("en"), right, bottom + 30);
+  context.textAlign = "center";
+  context.fillText("moves", (left + right) / 2, bottom + 52);
+
+  context.lineWidth = 3;
+  context.strokeStyle = "#57606a";
+  const blind = y(2 * Math.log(2));
+  line(context, [[left, blind], [right, blind]], [3, 6]);
+  for (const [losses, color, dashes] of [[gLosses, G_COLOR, [12, 6]], [dLosses, D_COLOR, []]]) {
+    context.strokeStyle = color;
+    line(context, losses.map((loss, n) => [x(n), y(loss)]), dashes);
+  }
+}
+
+function line(context, points, dashes = []) {
+  context.setLineDash(dashes);
+  context.beginPath();
+  for (const [x, y] of points) context.lineTo(x, y);
+  context.stroke();
+  context.setLineDash([]);
+}

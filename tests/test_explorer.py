@@ -1,0 +1,573 @@
+"""The explorer and the ring game: their numbers against Keras and TensorFlow, their pages in a browser.
+
+What needs a browser is skipped where Playwright or Chromium is missing. Nothing here needs Node or a network.
+"""
+
+import base64
+import contextlib
+import functools
+import http.server
+import importlib.util
+import io
+import json
+import re
+import shutil
+import threading
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import ROOT
+from dcgan_keras import losses, models
+from keras import layers
+from PIL import Image
+
+BUTTONS = ("random", "corners", "zero", "walk")
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+
+
+def load_pack():
+    spec = importlib.util.spec_from_file_location("pack", ROOT / "site" / "pack.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+pack = load_pack()
+
+
+@functools.cache
+def generator(name):
+    return models.load_generator(ROOT / "assets" / "weights" / pack.GENERATORS[name][0])
+
+
+@functools.cache
+def exact_generator(name):
+    """The same in 64 bits, so that nothing is rounded that could be seen below."""
+    stack = [type(layer).from_config(layer.get_config() | {"dtype": "float64"}) for layer in generator(name).layers]
+    exact = keras.Sequential([keras.Input((100,), dtype="float64"), *stack])
+    exact.set_weights(generator(name).get_weights())
+    return exact
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The explorer as it is published: its pages, and the packed weights beside them."""
+    folder = tmp_path_factory.mktemp("site") / "explorer"
+    shutil.copytree(ROOT / "site" / "explorer", folder)
+    pack.main(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(folder):
+    """The folder above, served as a static page is, under a path of its own."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        extensions_map = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", "": "text/plain"}
+
+        def log_message(self, *_):
+            pass
+
+    handler = functools.partial(Quiet, directory=str(folder.parent))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/explorer/"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed.")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if not chromium:
+        pytest.skip("There is no Chromium.")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser, address):
+    """Opens a page; in the end nothing may have been fetched from elsewhere and nothing have gone wrong."""
+    with contextlib.ExitStack() as stack:
+        wrong = []
+
+        def visit(name, **context):
+            page = stack.enter_context(contextlib.closing(browser.new_context(**context))).new_page()
+            page.fetched = []
+            page.on("request", lambda request: request.url.startswith(address) or wrong.append(request.url))
+            page.on("response", lambda response: page.fetched.append(response))
+            page.on("console", lambda message: wrong.append(message.text))
+            page.on("pageerror", lambda error: wrong.append(str(error)))
+            page.goto(address + name)
+            if name == "index.html":
+                until_drawn(page)
+            return page
+
+        yield visit
+        # Pictures of the page's own making are no requests.
+        assert [entry for entry in wrong if not entry.startswith(("blob:", "data:"))] == []
+
+
+def until_drawn(page, mark="map", count=1):
+    page.wait_for_function(
+        "([mark, count]) => performance.getEntriesByName(mark).length >= count", arg=[mark, count], timeout=60_000
+    )
+
+
+def pixels(page, canvas="#picture"):
+    """The bytes that a canvas shows, of shape (height, width, 3)."""
+    png = page.locator(canvas).evaluate("canvas => canvas.toDataURL()").split(",")[1]
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB"))
+
+
+def until_changed(page, before, canvas="#picture"):
+    for _ in range(100):
+        now = pixels(page, canvas)
+        if not np.array_equal(now, before):
+            return now
+        page.wait_for_timeout(30)
+    raise AssertionError(f"{canvas} has not changed.")
+
+
+def latents(count, seed=3):
+    return np.random.default_rng(seed).normal(size=(count, 100)).astype("float32")
+
+
+# ---- packed weights
+
+
+@pytest.mark.parametrize("name", ["fashion", "emoji"])
+def test_packing_loses_nothing(folder, name):
+    packed = np.fromfile(folder / f"{name}.f16", "<f2")
+    about = json.loads((folder / f"{name}.json").read_text())
+    variables = {f"{v.path.split('/')[-2]}/{v.name}": v.numpy() for v in generator(name).variables}
+    assert set(about["tensors"]) == set(variables)
+    for key, tensor in about["tensors"].items():
+        size = int(np.prod(tensor["shape"]))
+        unpacked = packed[tensor["offset"] : tensor["offset"] + size].reshape(tensor["shape"])
+        np.testing.assert_array_equal(unpacked.astype("float32"), variables[key])
+    assert len(packed) == sum(value.size for value in variables.values())
+
+
+@pytest.mark.parametrize("name", ["fashion", "emoji"])
+def test_the_main_directions_are_those_that_the_first_layer_enlarges_most(folder, name):
+    about = json.loads((folder / f"{name}.json").read_text())
+    directions, shares = np.array(about["directions"]), np.array(about["shares"])
+    np.testing.assert_allclose(directions @ directions.T, np.eye(pack.DIRECTIONS), atol=1e-3)
+    first = keras.Sequential(generator(name).layers[:3])  # dense, reshape, BatchNorm
+    out = first(np.concatenate([directions, np.zeros((1, 100)), np.eye(100)]).astype("float32"), training=False).numpy()
+    out = out.reshape(len(out), -1)
+    moved = np.sum((np.delete(out, pack.DIRECTIONS, axis=0) - out[pack.DIRECTIONS]) ** 2, axis=1)
+    np.testing.assert_allclose(moved[: pack.DIRECTIONS] / moved[pack.DIRECTIONS :].sum(), shares, atol=2e-4)
+    assert np.all(np.diff(shares) <= 0)
+
+
+def test_a_generator_that_the_explorer_cannot_draw_is_refused(tmp_path):
+    path = tmp_path / "other.keras"
+    models.save(models.build_generator(filters=2, kernel_size=5, seed=0), path)
+    with pytest.raises(ValueError, match="kernels of 4"):
+        pack.pack(path, tmp_path, "other")
+    models.save(models.build_generator(filters=2, seed=0), path)
+    with pytest.raises(ValueError, match="float16"):
+        pack.pack(path, tmp_path, "other")
+    keras.Sequential([layers.Input((100,)), layers.Dense(4, use_bias=False), layers.LayerNormalization()]).save(path)
+    with pytest.raises(ValueError, match="LayerNormalization"):
+        pack.pack(path, tmp_path, "other")
+
+
+# ---- numbers
+
+DRAW = """async ([name, latents]) => {
+    const generator = await (await import("./generator.js")).loadGenerator(name);
+    return latents.map((z) => Array.from(generator.draw(z)));
+}"""
+GRADIENT = """async ([name, latents, mask]) => {
+    const generator = await (await import("./generator.js")).loadGenerator(name);
+    const count = mask.reduce((a, b) => a + b);
+    return latents.map((z) => {
+        generator.draw(z);
+        return Array.from(generator.gradient(mask.map((value) => value / count)));
+    });
+}"""
+
+
+@pytest.mark.parametrize(("name", "count"), [("fashion", 64), ("emoji", 16)])
+def test_pictures_equal_those_of_keras(visit, name, count):
+    z = latents(count)
+    keras_draws = generator(name)(z, training=False).numpy()
+    drawn = np.array(visit("game.html").evaluate(DRAW, [name, z.tolist()])).reshape(keras_draws.shape)
+    error = np.abs(drawn - keras_draws).max()
+    exact = np.abs(drawn - exact_generator(name)(z, training=False).numpy()).max()
+    print(f"\n{name}: largest difference over {count} latent vectors {error:.1e}, from Keras in 64 bits {exact:.1e}")
+    assert error < 1e-5
+    assert exact < 1e-10
+
+
+@pytest.mark.parametrize(("name", "count"), [("fashion", 16), ("emoji", 4)])
+def test_the_gradient_equals_that_of_the_tape(visit, name, count):
+    z = latents(count)
+    mask = np.zeros(generator(name).output_shape[1:], "float32")
+    mask[10:15, 12:17] = 1
+
+    def of_the_tape(model, z):
+        with tf.GradientTape() as tape:
+            tape.watch(z)
+            brightness = tf.reduce_sum(model(z, training=False) * mask, axis=[1, 2, 3]) / mask.sum()
+        return tape.gradient(brightness, z).numpy()
+
+    tape = of_the_tape(generator(name), tf.constant(z))
+    exact = of_the_tape(exact_generator(name), tf.constant(z, "float64"))
+    ours = np.array(visit("game.html").evaluate(GRADIENT, [name, z.tolist(), mask.ravel().tolist()]))
+
+    def error(gradients, expected):
+        return (np.linalg.norm(gradients - expected, axis=1) / np.linalg.norm(expected, axis=1)).max()
+
+    print(f"\n{name}: relative difference from the tape {error(ours, tape):.1e}, in 64 bits {error(ours, exact):.1e}")
+    assert error(ours, exact) < 1e-10
+    # The tape of 32 bits differs by what it rounds itself: under a millionth in grey, a few in colour.
+    assert error(ours, tape) < (1e-6 if name == "fashion" else 1e-5)
+
+
+def test_the_way_back_is_the_adjoint_of_stamping(visit):
+    """<stamp(x), y> = <x, unstamp(y)> for any x and y, and stamping is Keras's Conv2DTranspose."""
+    rng = np.random.default_rng(0)
+    page = visit("game.html")
+    for size, channels, filters in ((1, 1, 1), (3, 2, 5), (7, 4, 1)):
+        x, kernel = rng.normal(size=(size, size, channels)), rng.normal(size=(4, 4, filters, channels))
+        y = rng.normal(size=(2 * size, 2 * size, filters))
+        stamped, back = page.evaluate(
+            """async ([x, y, kernel, size, channels, filters]) => {
+                const { stamp, unstamp } = await import("./generator.js");
+                const there = stamp(x, size, channels, kernel, filters);
+                const back = unstamp(y, size, channels, kernel, filters);
+                return [Array.from(there), Array.from(back)];
+            }""",
+            [x.ravel().tolist(), y.ravel().tolist(), kernel.ravel().tolist(), size, channels, filters],
+        )
+        theirs = tf.nn.conv2d_transpose(x[None], kernel, (1, *y.shape), 2, "SAME").numpy()
+        np.testing.assert_allclose(stamped, theirs.ravel(), atol=1e-5)
+        assert np.dot(stamped, y.ravel()) == pytest.approx(np.dot(x.ravel(), back), rel=1e-5)
+
+
+# ---- the explorer's page
+
+
+def test_the_first_picture_comes_at_once_and_the_page_is_small(visit):
+    page = visit("index.html")
+    first = page.evaluate("performance.getEntriesByName('first-picture')[0].startTime")
+    shipped = {response.url.rsplit("/", 1)[1]: len(response.body()) for response in page.fetched}
+    print(f"\nfirst picture after {first:.0f} ms, {sum(shipped.values()):,} bytes in {len(shipped)} files")
+    assert first < 5000
+    assert sum(shipped.values()) < 1_000_000
+    assert not any("emoji" in name for name in shipped)
+    z = np.array(json.loads(next(r.text() for r in page.fetched if r.url.endswith("fashion.json")))["corners"])
+    expected = generator("fashion")(z[:1].astype("float32"), training=False).numpy()[0, ..., 0]
+    np.testing.assert_allclose(pixels(page)[..., 0], (expected + 1) * 127.5, atol=0.51)
+
+
+@pytest.mark.parametrize("name", ["fashion", "emoji"])
+def test_every_control_changes_the_picture(visit, name):
+    page = visit("index.html")
+    if name == "emoji":
+        before = pixels(page)
+        page.get_by_label("Emoji").check()
+        until_drawn(page, count=2)
+        assert pixels(page).shape == (64, 64, 3) != before.shape
+    for control in BUTTONS:
+        before, map_before = pixels(page), pixels(page, "#map-canvas")
+        page.locator(f"#{control}").click()
+        until_changed(page, before)
+        if control == "corners":
+            until_changed(page, map_before, "#map-canvas")
+    page.locator("#walk").click()  # it stops
+    before = pixels(page)
+    page.wait_for_timeout(400)
+    np.testing.assert_array_equal(pixels(page), before)
+
+    page.locator("#zero").click()
+    for n in range(pack.DIRECTIONS):
+        before = pixels(page)
+        page.locator(f"#direction-{n}").fill("3")
+        until_changed(page, before)
+        assert page.locator(f"#value-{n}").inner_text() == "3.0"
+
+    before = pixels(page)
+    page.locator("#map").click(position={"x": 200, "y": 120})
+    now = until_changed(page, before)
+    assert "% to the right" in page.locator("#map").get_attribute("aria-valuetext")
+    page.mouse.down()
+    page.mouse.move(*(page.locator("#map").bounding_box()[side] + 40 for side in "xy"), steps=3)
+    page.mouse.up()
+    until_changed(page, now)
+
+
+@pytest.mark.parametrize(("name", "sign"), [("fashion", 1), ("fashion", -1), ("emoji", -1)])
+def test_a_click_brightens_or_darkens_and_undo_brings_it_back(visit, name, sign):
+    page = visit("index.html")
+    if name == "emoji":
+        page.get_by_label("Emoji").check()
+        until_drawn(page, count=2)
+    page.get_by_label("brighter" if sign == 1 else "darker").check()
+    before = pixels(page)
+    # The pullover and the person are bright in the middle; the upper left corner of the pullover's picture is black.
+    box = page.locator("#frame").bounding_box()
+    place = 0.25 if sign == 1 else 0.6
+    page.locator("#frame").click(position={"x": place * box["width"], "y": place * box["height"]})
+    page.wait_for_function("document.getElementById('status').textContent.startsWith('Brightness')", timeout=60_000)
+    numbers = re.findall(r"−?\d\.\d\d", page.locator("#status").inner_text())
+    old, new = (float(number.replace("−", "-")) for number in numbers[:2])
+    after = pixels(page).astype(int)
+    size, row = len(after), int(place * len(after))
+    reach = round(size / 12)
+    square = np.s_[row - reach : row + reach + 1, row - reach : row + reach + 1]
+    assert (after[square].mean() / 127.5 - 1) == pytest.approx(new, abs=0.02)
+    assert (before[square].mean() / 127.5 - 1) == pytest.approx(old, abs=0.02)
+    assert sign * (new - old) > 0.3
+    page.locator("#undo").click()
+    np.testing.assert_array_equal(pixels(page), before)
+    assert page.locator("#undo").is_disabled()
+
+
+def test_the_keyboard_reaches_everything(visit):
+    page = visit("index.html")
+    reached = []
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.id || document.activeElement.name"))
+    wanted = {"generator", "frame", "random", "walk", "png", "gif", "sign", "map", "corners", "zero"}
+    assert wanted | {f"direction-{n}" for n in range(8)} <= set(reached)
+
+    for name, keys in (("map", ["ArrowRight", "ArrowDown"]), ("direction-0", ["ArrowRight"] * 4)):
+        before, label = pixels(page), page.locator("#picture").get_attribute("aria-label")
+        page.locator(f"#{name}").focus()
+        for key in keys:
+            page.keyboard.press(key)
+        until_changed(page, before)
+        assert page.locator("#picture").get_attribute("aria-label") != label
+    assert page.locator("#map").get_attribute("aria-valuetext") == "not on the map"
+
+    page.locator("#frame").focus()
+    before = pixels(page)
+    for key in ("ArrowUp", "ArrowLeft", "Enter"):
+        page.keyboard.press(key)
+    until_changed(page, before)
+    assert "row 13, column 13" in page.locator("#frame").get_attribute("aria-label")
+    page.wait_for_function("document.getElementById('status').textContent.startsWith('Brightness')")
+
+
+def test_a_phone_by_touch(visit):
+    page = visit("index.html", **PHONE)
+    for name, part in (("#frame", 0.3), ("#map", 0.7), ("#random", 0.5), ("#walk", 0.5)):
+        place = page.locator(name)
+        place.scroll_into_view_if_needed()
+        before, box = pixels(page), place.bounding_box()
+        page.touchscreen.tap(box["x"] + part * box["width"], box["y"] + part * box["height"])
+        until_changed(page, before)
+    page.locator("#walk").tap()
+    assert page.locator("#walk").get_attribute("aria-pressed") == "false"
+    page.locator("#zero").scroll_into_view_if_needed()
+    page.locator("#thumbnail").wait_for(state="visible")
+    page.locator("#direction-0").fill("-3")
+    np.testing.assert_array_equal(pixels(page, "#thumbnail"), pixels(page))
+    page.locator("h1").scroll_into_view_if_needed()
+    page.locator("#thumbnail").wait_for(state="hidden")
+
+
+def test_little_motion_is_respected(visit):
+    shown = {}
+    for motion in ("no-preference", "reduce"):
+        page = visit("index.html", reduced_motion=motion)
+        page.evaluate("""() => {
+            window.shown = 0;
+            const count = () => { window.shown += 1; };
+            new MutationObserver(count).observe(document.getElementById("time"), { childList: true });
+        }""")
+        page.locator("#frame").click()
+        page.wait_for_function("document.getElementById('status').textContent.startsWith('Brightness')")
+        shown[motion] = page.evaluate("window.shown")
+    assert shown["reduce"] == 1 and shown["no-preference"] > 15
+
+
+@pytest.mark.parametrize("name", ["fashion", "emoji"])
+def test_what_is_saved_opens_elsewhere(visit, name):
+    page = visit("index.html")
+    if name == "emoji":
+        page.get_by_label("Emoji").check()
+        until_drawn(page, count=2)
+    shown = pixels(page)
+    files = {}
+    for kind in ("png", "gif"):
+        with page.expect_download(timeout=60_000) as download:
+            page.locator(f"#{kind}").click()
+        files[kind] = Image.open(io.BytesIO(download.value.path().read_bytes()))
+    times = 448 // len(shown)
+    enlarged = shown.repeat(times, axis=0).repeat(times, axis=1)
+    np.testing.assert_array_equal(np.asarray(files["png"].convert("RGB")), enlarged)
+
+    gif = files["gif"]
+    times = gif.width // len(shown)
+    assert (gif.n_frames, gif.info["loop"], gif.info["duration"]) == (48, 0, 90)
+    frames = []
+    for n in range(gif.n_frames):
+        gif.seek(n)
+        frames.append(np.asarray(gif.convert("RGB")).astype(int)[::times, ::times])
+    gap = np.abs(frames[0] - shown)
+    if name == "fashion":
+        assert gap.max() == 0
+    else:
+        assert gap.mean() < 6 and np.percentile(gap, 99) < 40, (gap.mean(), np.percentile(gap, 99))  # 256 colours
+    assert all(np.abs(a - b).mean() > 0.5 for a, b in zip(frames, frames[1:]))
+
+
+def test_weights_that_cannot_be_loaded_are_said_so(browser, address):
+    with contextlib.closing(browser.new_context()) as context:
+        page = context.new_page()
+        page.route("**/fashion.f16", lambda route: route.fulfill(status=404))
+        page.goto(address + "index.html")
+        page.get_by_role("alert").filter(has_text="could not be loaded").wait_for()
+
+
+# ---- the ring game
+
+
+def dense_network(inputs, outputs, dtype):
+    stack = [keras.Input((inputs,), dtype=dtype)]
+    stack += [layers.Dense(128, activation="relu", dtype=dtype) for _ in range(2)]
+    return keras.Sequential([*stack, layers.Dense(outputs, dtype=dtype)])
+
+
+# With networks of 64 bits, Keras still casts Adam's rates through 32 bits: a millionth of the losses is left of it.
+@pytest.mark.parametrize(("dtype", "most"), [("float32", 1e-4), ("float64", 1e-5)])
+def test_ten_moves_equal_those_of_tensorflow(visit, dtype, most):
+    keras.utils.set_random_seed(1)
+    g, d = dense_network(8, 2, dtype), dense_network(2, 1, dtype)
+    g_optimizer, d_optimizer = keras.optimizers.Adam(5e-4, beta_1=0.5), keras.optimizers.Adam(1e-3, beta_1=0.5)
+    rng = np.random.default_rng(0)
+    batches = [[rng.normal(size=(64, n)).astype("float32") for n in (2, 8)] for _ in range(10)]
+    start = [[weights.ravel().tolist() for weights in network.get_weights()] for network in (g, d)]
+    expected = []
+    for batch in batches:
+        real, z = (tf.constant(array, dtype) for array in batch)
+        with tf.GradientTape() as g_tape, tf.GradientTape() as d_tape:
+            fake_logits, real_logits = d(g(z)), d(real)
+            d_loss = losses.discriminator_loss(real_logits, fake_logits)
+            g_loss = losses.generator_loss(fake_logits)
+        means = [tf.reduce_mean(tf.sigmoid(logits)) for logits in (real_logits, fake_logits)]
+        g_gradients = g_tape.gradient(g_loss, g.trainable_variables)
+        d_gradients = d_tape.gradient(d_loss, d.trainable_variables)
+        g_optimizer.apply_gradients(zip(g_gradients, g.trainable_variables))
+        d_optimizer.apply_gradients(zip(d_gradients, d.trainable_variables))
+        expected.append([float(number) for number in (d_loss, g_loss, *means)])
+    ours = visit("game.html").evaluate(
+        """async ([start, batches]) => {
+            const { Game } = await import("./train.js");
+            const game = new Game();
+            for (const [player, network] of [game.generator, game.discriminator].entries()) {
+                for (const [n, layer] of network.layers.entries()) {
+                    layer.weights.set(start[player][2 * n]);
+                    layer.bias.set(start[player][2 * n + 1]);
+                }
+            }
+            return batches.map(([real, z]) => {
+                const { dLoss, gLoss, onReal, onFakes } = game.move(Float32Array.from(real), Float32Array.from(z));
+                return [dLoss, gLoss, onReal, onFakes];
+            });
+        }""",
+        [start, [[array.ravel().tolist() for array in batch] for batch in batches]],
+    )
+    error = np.abs(np.array(ours) / np.array(expected) - 1).max()
+    print(f"\n{dtype}: largest relative difference over ten moves {error:.1e}")
+    assert error < most
+    assert np.ptp(np.array(expected)[:, 0]) > 0.05  # the losses do move
+
+
+PLAY = """async ([settings, moves]) => {
+    const { Game, LATENT_DIM, captured, sharesOfHeaps } = await import("./train.js");
+    const { normal, uniform } = await import("./random.js");
+    const game = new Game({ batchSize: 64, ...settings });
+    const watched = normal(uniform(11), 500 * LATENT_DIM);
+    const heaps = [];
+    for (let n = 1; n <= moves; n++) {
+        game.move();
+        if (n % 50 === 0) heaps.push(captured(sharesOfHeaps(game.generator.forward(watched).at(-1))));
+    }
+    return heaps;
+}"""
+
+
+def test_the_ring_is_learned_and_collapses_at_other_rates(visit):
+    page = visit("game.html")
+    learned = page.evaluate(PLAY, [{"seed": 0}, 1000])
+    collapsed = page.evaluate(PLAY, [{"seed": 0, "gRate": 5e-3, "dRate": 1e-4}, 1000])
+    print(f"\nheaps with fakes every 50 moves: {learned}, collapsed {collapsed}")
+    assert min(learned[-3:]) >= 6
+    assert max(collapsed[-10:]) <= 2
+
+
+def test_the_game_obeys_its_controls(visit):
+    page = visit("game.html")
+    text = {name: page.locator(f"#{name}") for name in ("moves", "heaps", "d-loss", "on-fakes", "g-rate-value")}
+    untouched, no_losses = pixels(page, "#plane"), pixels(page, "#losses")
+    page.locator("#one").click()
+    assert text["moves"].inner_text() == "1"
+    first = text["d-loss"].inner_text()
+    assert re.fullmatch(r"\d\.\d{3}", first)
+    page.locator("#start").click()
+    page.wait_for_function("Number(document.getElementById('moves').textContent.replace(',', '')) > 30", timeout=60_000)
+    page.locator("#start").click()
+    assert page.locator("#start").inner_text() == "Start"
+    moves = text["moves"].inner_text()
+    page.wait_for_timeout(300)
+    assert text["moves"].inner_text() == moves
+    for canvas, before in (("#plane", untouched), ("#losses", no_losses)):
+        assert not np.array_equal(pixels(page, canvas), before)
+    assert f"Move {moves}" in page.locator("#plane").get_attribute("aria-label")
+
+    page.locator("#reset").click()  # the same seed: the same game
+    np.testing.assert_array_equal(pixels(page, "#plane"), untouched)
+    page.locator("#one").click()
+    assert text["d-loss"].inner_text() == first
+    page.locator("#seed").fill("5")
+    page.locator("#seed").press("Enter")
+    assert text["moves"].inner_text() == "0"
+    assert not np.array_equal(pixels(page, "#plane"), untouched)
+
+    page.locator("#g-rate").focus()
+    assert text["g-rate-value"].inner_text() == "0.0005"
+    page.keyboard.press("ArrowRight")
+    assert text["g-rate-value"].inner_text() == "0.001"
+    page.locator("#collapse").click()
+    assert [page.locator(f"#{one}-rate-value").inner_text() for one in "gd"] == ["0.005", "0.0001"]
+    page.wait_for_function("Number(document.getElementById('moves').textContent.replace(',', '')) > 10", timeout=60_000)
+    page.locator("#healthy").click()
+    assert [page.locator(f"#{one}-rate-value").inner_text() for one in "gd"] == ["0.0005", "0.001"]
+
+
+# ---- both pages
+
+
+@pytest.mark.parametrize("name", ["index.html", "game.html"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_fit_and_are_accessible(visit, name, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed.").Axe()
+    for context in ({"viewport": {"width": 1280, "height": 900}}, PHONE):
+        page = visit(name, color_scheme=scheme, **context)
+        assert page.evaluate("document.documentElement.scrollWidth") <= context["viewport"]["width"]
+        found = axe.run(page).response["violations"]
+        serious = [f for f in found if f["impact"] in ("serious", "critical")]
+        assert [(f["id"], [node["html"] for node in f["nodes"]]) for f in serious] == []
+        print(f"\n{name}, {scheme}: axe finds {[f['id'] for f in found]}")
+
+
+@pytest.mark.parametrize("name", ["index.html", "game.html"])
+def test_links_lead_somewhere(name):
+    text = (ROOT / "site" / "explorer" / name).read_text(encoding="utf-8")
+    for link in re.findall(r'(?:href|src)="([^"]+)"', text):
+        if link.startswith("../notebooks/"):
+            assert (ROOT / "notebooks" / f"{link.split('/')[-1].removesuffix('.html')}.ipynb").is_file(), link
+        elif link != "../index.html" and not link.startswith("data:"):
+            assert (ROOT / "site" / "explorer" / link).is_file(), link

@@ -253,6 +253,36 @@ def test_the_way_back_is_the_adjoint_of_stamping(visit):
         assert np.dot(stamped, y.ravel()) == pytest.approx(np.dot(x.ravel(), back), rel=1e-5)
 
 
+def test_latent_vectors_stay_where_the_generator_was_trained(visit):
+    """A mixture keeps the variance, a step of the search the length; a walk is closed."""
+    vectors = latents(4)
+    mixed, walk, before, after, moved = visit("game.html").evaluate(
+        """async (vectors) => {
+            const { closedWalk, onMap, searchStep, squareMask } = await import("./latent.js");
+            const generator = await (await import("./generator.js")).loadGenerator("fashion");
+            vectors = vectors.map((z) => Float32Array.from(z));
+            const places = [[0, 0], [1, 0], [0, 1], [1, 1], [0.5, 0.5]];
+            const mixed = places.map(([x, y]) => Array.from(onMap(vectors, x, y)));
+            const walk = closedWalk(vectors, 4).map((z) => Array.from(z));
+            const mask = squareMask(28, 1, 14, 14, 2);
+            const after = searchStep(generator, vectors[0], mask, 1, 0.25);
+            const count = mask.reduce((a, b) => a + b);
+            const slope = (generator.draw(vectors[0]), generator.gradient(mask));
+            return [mixed, walk, Array.from(vectors[0]), Array.from(after), [count, Array.from(slope)]];
+        }""",
+        vectors.tolist(),
+    )
+    np.testing.assert_allclose(mixed, [*vectors, vectors.sum(axis=0) / 2], atol=1e-6)
+    assert len(walk) == 16
+    np.testing.assert_allclose(walk[::4], vectors, atol=1e-6)
+    np.testing.assert_allclose(walk[14], (vectors[3] + vectors[0]) / np.sqrt(2), atol=1e-6)
+    count, slope = moved[0], np.array(moved[1])
+    expected = np.array(before) + 0.25 * slope / np.linalg.norm(slope)
+    expected *= np.linalg.norm(before) / np.linalg.norm(expected)
+    assert count == 25
+    np.testing.assert_allclose(after, expected, atol=1e-6)
+
+
 # ---- the explorer's page
 
 
@@ -330,6 +360,33 @@ def test_a_click_brightens_or_darkens_and_undo_brings_it_back(visit, name, sign)
     page.locator("#undo").click()
     np.testing.assert_array_equal(pixels(page), before)
     assert page.locator("#undo").is_disabled()
+
+
+def test_another_control_ends_a_search(visit):
+    page = visit("index.html")
+    page.evaluate("""async () => {
+        document.getElementById("frame").click();
+        await new Promise((done) => setTimeout(done, 20));
+        document.getElementById("random").click();
+    }""")
+    chosen = pixels(page)
+    page.wait_for_timeout(1000)
+    np.testing.assert_array_equal(pixels(page), chosen)
+    assert page.locator("#status").inner_text() == ""
+
+
+def test_a_slow_load_does_not_replace_a_later_choice(visit):
+    page = visit("index.html")
+    page.evaluate("""() => {
+        const fetchNow = window.fetch;
+        window.fetch = async (name) => {
+            if (name.startsWith("emoji")) await new Promise((done) => setTimeout(done, 500));
+            return fetchNow(name);
+        };
+        for (const name of ["emoji", "fashion"]) document.querySelector(`[value=${name}]`).click();
+    }""")
+    page.wait_for_timeout(2000)
+    assert pixels(page).shape == (28, 28, 3)
 
 
 def test_the_keyboard_reaches_everything(visit):

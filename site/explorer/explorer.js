@@ -71,6 +71,7 @@ async function choose(name) {
     if (mine !== choice) return;
     generator = loaded;
   } catch (error) {
+    if (mine !== choice) return;
     $("problem").textContent = `The weights could not be loaded: ${error.message}`;
     return;
   }
@@ -243,8 +244,8 @@ $("gif").addEventListener("click", async () => {
   const mine = generator;
   const images = [];
   const vectors = latent.closedWalk([z, newLatent(), newLatent(), newLatent()], LEG);
+  $("status").textContent = `Drawing ${vectors.length} frames.`;
   for (const vector of vectors) {
-    $("status").textContent = `Drawing ${vectors.length} frames.`;
     images.push(generator.draw(vector));
     await nextTurn();
     if (mine !== generator) return;

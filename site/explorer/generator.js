@@ -82,8 +82,9 @@ export class Generator {
     this.channels = this.ups.at(-1).filters;
   }
 
-  /** Draws a latent vector as an image in [-1, 1]. Keeps the feature maps for `gradient`. */
+  /** Draws a latent vector as an image in [-1, 1]. Keeps it and its feature maps for `gradient`. */
   draw(z) {
+    this.drawn = z;
     const units = this.project.length / this.latentDim;
     let map = new Float64Array(units);
     for (let n = 0; n < this.latentDim; n++) {

@@ -60,7 +60,7 @@ export function brightness(image, mask) {
  * (`sign` 1) or falls fastest (-1). The new z keeps its length, so that it stays where the generator was trained.
  */
 export function searchStep(generator, z, mask, sign, step = 0.25) {
-  generator.draw(z);
+  if (generator.drawn !== z) generator.draw(z);
   const count = mask.reduce((a, b) => a + b);
   const slope = generator.gradient(mask.map((value) => value / count));
   const steepness = length(slope);

@@ -375,6 +375,15 @@ def test_another_control_ends_a_search(visit):
     assert page.locator("#status").inner_text() == ""
 
 
+def test_another_generator_has_nothing_to_undo(visit):
+    page = visit("index.html", reduced_motion="reduce")
+    page.locator("#frame").click()
+    page.wait_for_function("!document.getElementById('undo').disabled")
+    page.get_by_label("Emoji").check()
+    until_drawn(page, count=2)
+    assert page.locator("#undo").is_disabled()
+
+
 def test_a_slow_load_does_not_replace_a_later_choice(visit):
     page = visit("index.html")
     page.evaluate("""() => {
@@ -432,6 +441,26 @@ def test_a_phone_by_touch(visit):
     np.testing.assert_array_equal(pixels(page, "#thumbnail"), pixels(page))
     page.locator("h1").scroll_into_view_if_needed()
     page.locator("#thumbnail").wait_for(state="hidden")
+
+
+def test_a_finger_drags_the_marker_and_not_the_page(visit):
+    page = visit("index.html", **PHONE)
+    page.locator("#map").scroll_into_view_if_needed()
+    box, scrolled = page.locator("#map").bounding_box(), page.evaluate("scrollY")
+    x, y = box["x"] + 100, box["y"] + 200
+    touch = page.context.new_cdp_session(page)
+    touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": y}]})
+    start = page.locator("#map").get_attribute("aria-valuetext")
+    for up in range(10, 160, 10):
+        touch.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [{"x": x, "y": y - up}]})
+    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    page.wait_for_timeout(300)
+    assert page.evaluate("scrollY") == scrolled
+    downs = [
+        int(re.search(r"(\d+)% down", text)[1])
+        for text in (start, page.locator("#map").get_attribute("aria-valuetext"))
+    ]
+    assert downs[0] - downs[1] > 30
 
 
 def test_little_motion_is_respected(visit):
@@ -588,6 +617,16 @@ def test_the_game_obeys_its_controls(visit):
     np.testing.assert_array_equal(pixels(page, "#plane"), untouched)
     page.locator("#one").click()
     assert text["d-loss"].inner_text() == first
+    three_moves = []
+    for g_rate in ("5", "12"):  # of 5e-4, as the game starts, or of 0.1 from the second move on
+        page.locator("#reset").click()
+        page.locator("#one").click()
+        page.locator("#g-rate").fill(g_rate)
+        for _ in range(2):
+            page.locator("#one").click()
+        three_moves.append(text["d-loss"].inner_text())
+        page.locator("#g-rate").fill("5")
+    assert three_moves[0] != three_moves[1]
     page.locator("#seed").fill("5")
     page.locator("#seed").press("Enter")
     assert text["moves"].inner_text() == "0"

@@ -82,6 +82,9 @@ def train(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --run.")] = False,
     data_dir: Annotated[Optional[Path], typer.Option(help="Folder of TensorFlow Datasets.", show_default=False)] = None,
+    conditional: Annotated[
+        bool, typer.Option("--conditional", help="Tell the networks what images show; of a folder, its subfolders.")
+    ] = False,
     score_every: Annotated[
         Optional[int],
         typer.Option(
@@ -123,9 +126,9 @@ def train(
         }
         asked = {name: value for name, value in asked.items() if value is not None}
         if resume:
-            this, images = resumed(run, asked, changes)
+            this, images, labels = resumed(run, asked, changes, conditional)
         else:
-            this, images = new_run(run, asked, changes, where)
+            this, images, labels = new_run(run, asked, changes, conditional, where)
         settings, count = this.settings, runs.trained_on(this, len(images))
         steps = count // settings.batch_size
         typer.echo(f"Training {this.preset} on {count:,} images from {this.source}, into {this.folder}")
@@ -133,6 +136,8 @@ def train(
             f"Images of {settings.image_size}x{settings.image_size}, {'grey' if settings.channels == 1 else 'colour'}; "
             f"{settings.epochs:,} epochs of {steps:,} steps of {settings.batch_size}: {settings.epochs * steps:,} steps"
         )
+        if this.class_names:
+            typer.echo(f"Told apart: {', '.join(this.class_names)}")
         if settings.epochs * steps < presets.FEW_STEPS:
             warnings.warn(
                 f"{settings.epochs * steps} steps are few, the pictures will be noise or blobs: give more --epochs or "
@@ -141,7 +146,7 @@ def train(
             )
         typer.echo(f"Device: {devices.describe(where)}")
         try:
-            training.train(this, images, strategy=where)
+            training.train(this, images, labels, strategy=where)
         except KeyboardInterrupt:
             words = ["dcgan", "train", "--resume", "--run", str(this.folder)]
             quoted = subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
@@ -150,18 +155,27 @@ def train(
         typer.echo(f"Done. See {this.folder / 'training.gif'} and {this.folder / 'samples.png'}")
 
 
-def new_run(folder: Optional[Path], asked: dict, changes: dict, strategy):
-    """Checks everything that can be wrong with the input, then makes the folder. Returns the run and its images."""
-    from dcgan_keras import devices, extractors, runs, scores, training
+def new_run(folder: Optional[Path], asked: dict, changes: dict, conditional: bool, strategy):
+    """Checks everything that can be wrong with the input, then makes the folder.
+
+    Returns:
+        The run, its images, and what they show if the networks are told.
+    """
+    from dcgan_keras import data, devices, extractors, runs, scores, training
 
     if "preset" not in asked:
         asked["preset"], changes = followed(asked.get("source", "bundled"), asked.get("data_dir"), changes)
     name = asked["preset"]
     this = runs.Run(folder or Path("runs"), presets.get(name, **changes), **asked)
-    training.build(this.settings, this.seed)
+    training.build(this.settings, this.seed, classes=2 if conditional else 0)
     if this.score_every:
         extractors.load(scores.extractor_for(this))
-    images = runs.load_images(this)
+    if conditional:
+        size = {"image_size": this.settings.image_size, "channels": this.settings.channels}
+        images, labels, names = data.load_labelled(this.source, data_dir=this.data_dir, **size)
+        this = dataclasses.replace(this, class_names=names)
+    else:
+        images, labels = runs.load_images(this), None
     suited = presets.suited(this.settings, runs.trained_on(this, len(images)), changes.keys(), name)
     if suited != this.settings:
         typer.echo(
@@ -173,7 +187,7 @@ def new_run(folder: Optional[Path], asked: dict, changes: dict, strategy):
     devices.check_batch(this.settings.batch_size, strategy)
     if not folder:
         this = dataclasses.replace(this, folder=runs.new_folder("runs", name))
-    return (runs.create(this) if devices.is_chief(strategy) else this), images
+    return (runs.create(this) if devices.is_chief(strategy) else this), images, labels
 
 
 def followed(source: str, data_dir: Optional[str], changes: dict) -> tuple[str, dict]:
@@ -191,13 +205,15 @@ def followed(source: str, data_dir: Optional[str], changes: dict) -> tuple[str, 
     return name, suits | changes
 
 
-def resumed(folder: Optional[Path], asked: dict, changes: dict):
-    """Opens the run to go on with, and refuses to change what it trains. Returns the run and its images."""
+def resumed(folder: Optional[Path], asked: dict, changes: dict, conditional: bool):
+    """Opens the run to go on with, and refuses to change what it trains. Returns the same as `new_run`."""
     from dcgan_keras import callbacks, extractors, runs, scores
 
     if folder is None:
         raise ValueError("--resume needs --run FOLDER, the run to go on with.")
     run = runs.open_run(folder)
+    if conditional and not run.class_names:
+        raise ValueError("A resumed run keeps its settings, --conditional cannot change.")
     kept = {**dataclasses.asdict(run.settings), **{name: getattr(run, name) for name in KEPT}}
     epochs = changes.pop("epochs", run.settings.epochs)
     for name, value in {**changes, **asked}.items():
@@ -210,7 +226,8 @@ def resumed(folder: Optional[Path], asked: dict, changes: dict):
     this = dataclasses.replace(run, settings=dataclasses.replace(run.settings, epochs=epochs), **moved)
     if this.score_every:
         extractors.load(scores.extractor_for(this))
-    return this, runs.load_images(this)
+    images, labels, _ = runs.load(this)
+    return this, images, labels
 
 
 @app.command()
@@ -225,19 +242,25 @@ def sample(
         Optional[Path], typer.Option(help="Write --count single pictures into this folder instead.", show_default=False)
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="How many single pictures, with --each.")] = 100,
+    class_name: Annotated[
+        Optional[str],
+        typer.Option("--class", help="Draw this class, by its name or its number from 0.", show_default="each in turn"),
+    ] = None,
 ) -> None:
     """Draw new images with a trained generator."""
     with one_sentence_errors():
-        from dcgan_keras import film, plots, scores
+        from dcgan_keras import film, models, plots, scores
 
         generator = newest_generator(run.expanduser())
+        label = None if class_name is None else class_number(run.expanduser(), generator, class_name)
         if each is None:
-            vectors = film.latents(generator.input_shape[-1], rows * columns, seed)
-            plots.save_grid(out.expanduser(), generator(vectors, training=False), columns=columns, scale=scale)
+            vectors = film.latents(models.latent_dim(generator), rows * columns, seed)
+            labels = None if label is None else [label] * (rows * columns)
+            plots.save_grid(out.expanduser(), models.draw(generator, vectors, labels), columns=columns, scale=scale)
             typer.echo(f"Wrote {out}")
             return
         number = 0
-        for batch in scores.draw(generator, count, seed):
+        for batch in scores.draw(generator, count, seed, label):
             for image in batch:
                 plots.save_image(each.expanduser() / f"{number:0{len(str(count - 1))}d}.png", image)
                 number += 1
@@ -251,6 +274,23 @@ def newest_generator(path: Path):
     if path.is_dir() and ((path / "config.json").is_file() or not (path / "generator.keras").is_file()):
         return next(iter(training.generators(runs.open_run(path)).values()))
     return models.load_generator(path / "generator.keras" if path.is_dir() else path)
+
+
+def class_number(path: Path, generator, name: str) -> int:
+    """Finds the class that is asked for, by its name in the run or by its number."""
+    from dcgan_keras import models, runs
+
+    count = models.classes(generator)
+    if not count:
+        raise ValueError("This generator draws what chance gives: only one trained with --conditional takes --class.")
+    names = [str(number) for number in range(count)]
+    known = runs.open_run(path).class_names if (path / "config.json").is_file() else ()
+    for number, each in enumerate(known):
+        if each.casefold() == name.casefold():
+            return number
+    if name not in names:
+        raise ValueError(f"--class must be one of {', '.join([*known, *names])}, got {name!r}.")
+    return int(name)
 
 
 @app.command()

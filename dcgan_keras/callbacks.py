@@ -210,15 +210,16 @@ class LogitGap(keras.callbacks.Callback):
 
     Args:
         path: a CSV file with the columns epoch, training and held_out. The rows of earlier epochs stay.
-        training: images it is trained on, uint8 of shape (count, height, width, channels). At most 500 are looked at.
+        training: images it is trained on, uint8 of shape (count, height, width, channels), or a pair of them and their
+            labels, for a discriminator that is told classes. At most 500 are looked at.
         held_out: images it is not, the same.
         every: epochs between two measurements. The last epoch of a training is measured too.
     """
 
-    def __init__(self, path: str | Path, training: np.ndarray, held_out: np.ndarray, every: int = 1):
+    def __init__(self, path: str | Path, training, held_out, every: int = 1):
         super().__init__()
         self.path = path
-        self.training, self.held_out = (images[:: -(-len(images) // 500)] for images in (training, held_out))
+        self.training, self.held_out = map(self._some, (training, held_out))
         self.every = every
 
     def on_epoch_end(self, epoch, logs=None):
@@ -230,13 +231,20 @@ class LogitGap(keras.callbacks.Callback):
         """Computes the discriminator's mean logits of the training images and of the held-out ones."""
         return self._mean_logit(self.training), self._mean_logit(self.held_out)
 
-    def _mean_logit(self, images) -> float:
-        images = images[: len(images) // self.model.pack * self.model.pack]
-        size = 100 * self.model.pack
-        parts = (images[start : start + size] for start in range(0, len(images), size))
-        parts = (np.asarray(part, np.float32) / 127.5 - 1 for part in parts)
-        logits = [keras.ops.convert_to_numpy(self.model.score(part)) for part in parts]
-        return float(np.concatenate(logits).mean())
+    def _some(self, given):
+        images, labels = given if isinstance(given, tuple) else (given, None)
+        stride = -(-len(images) // 500)
+        return images[::stride], None if labels is None else labels[::stride]
+
+    def _mean_logit(self, given) -> float:
+        images, labels = given
+        size, whole = 100 * self.model.pack, len(images) // self.model.pack * self.model.pack
+        logits = []
+        for start in range(0, whole, size):
+            part = slice(start, min(start + size, whole))
+            batch = np.asarray(images[part], np.float32) / 127.5 - 1
+            logits.append(self.model.score(batch, None if labels is None else labels[part]))
+        return float(np.concatenate(list(map(keras.ops.convert_to_numpy, logits))).mean())
 
 
 def read_logit_gap(path: str | Path) -> list[tuple[int, float, float]]:

@@ -47,6 +47,20 @@ LOOKED_AT = 100  # pictures of a folder, before all are read
 NOT_THE_USERS = ("__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "Thumbs.db", "desktop.ini")  # systems make them
 
 
+class Labelled(NamedTuple):
+    """Images with what they show.
+
+    Attributes:
+        images: uint8 of shape (count, height, width, channels).
+        labels: int32 of shape (count,), into `names`. None where nothing says what they show.
+        names: of the classes.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray | None
+    names: tuple[str, ...]
+
+
 def load_dataset(
     source: str | Path = "bundled",
     *,
@@ -99,16 +113,45 @@ def load_images(
         ValueError: if there is no such dataset or split, it must be downloaded by hand or prepared otherwise, there are
             no images, the source is a file, or the bundled file is damaged.
     """
-    source = os.fspath(source)
+    return _load(os.fspath(source), image_size, channels, split, data_dir).images
+
+
+def _load(source: str, image_size: int, channels: int, split: str, data_dir: str | Path | None) -> Labelled:
     if image_size < 1 or channels not in (1, 3):
         raise ValueError(f"image_size must be 1 or more and channels 1 or 3, got {image_size} and {channels}.")
     if is_bundled(source):
-        return _fit_all(load_bundled(split, source.partition(":")[2] or "fashion")[0], image_size, channels)
+        name = source.partition(":")[2] or "fashion"
+        images, labels = load_bundled(split, name)
+        names = CLASS_NAMES if name == "fashion" else CATEGORIES
+        return Labelled(_fit_all(images, image_size, channels), labels.astype(np.int32), names)
     if source.startswith("tfds:"):
         return _load_tfds(source.removeprefix("tfds:"), image_size, channels, split, data_dir)
     if split != "train":
         raise ValueError(f"A folder of images has only the split 'train', got {split!r}.")
     return _load_folder(Path(os.path.expanduser(source)), image_size, channels)
+
+
+def load_labelled(
+    source: str | Path = "bundled",
+    *,
+    image_size: int = 28,
+    channels: int = 1,
+    split: str = "train",
+    data_dir: str | Path | None = None,
+) -> Labelled:
+    """Loads all images of a source, and what each of them shows, for networks that are told classes.
+
+    The classes of a folder are its subfolders, in the order of their names.
+
+    Args, Raises: as in `load_images`. And ValueError if the source does not say what its images show.
+    """
+    found = _load(os.fspath(source), image_size, channels, split, data_dir)
+    if found.labels is None or len(found.names) < 2:
+        raise ValueError(
+            f"{source} does not say what its images show: a folder must have all its pictures in subfolders, one a "
+            "class and two or more of them, and a dataset of TensorFlow Datasets a class label."
+        )
+    return found
 
 
 class Look(NamedTuple):
@@ -221,7 +264,14 @@ def assets_folder() -> Path:
     return next((path for path in (package / "assets", package.parent / "assets") if path.is_dir()), package / "assets")
 
 
-def make_dataset(images: np.ndarray, *, batch_size: int = 64, seed: int = 0, first_epoch: int = 0) -> tf.data.Dataset:
+def make_dataset(
+    images: np.ndarray,
+    labels: np.ndarray | None = None,
+    *,
+    batch_size: int = 64,
+    seed: int = 0,
+    first_epoch: int = 0,
+) -> tf.data.Dataset:
     """Serves images as shuffled batches. One pass is one epoch: each image once, a last smaller batch dropped.
 
     Every further pass over the dataset is the next epoch, in an order of its own, always the same for the same seed. A
@@ -231,17 +281,19 @@ def make_dataset(images: np.ndarray, *, batch_size: int = 64, seed: int = 0, fir
     Args:
         images: uint8 of shape (count, height, width, channels). Those of `load_images` are not copied: leave them as
             they are.
+        labels: whole numbers of shape (count,), what the images show, for networks that are told classes.
         batch_size: images a batch.
         seed: of the order.
         first_epoch: number of the first pass, for a resumed run.
 
     Returns:
-        Batches of shape (batch_size, height, width, channels), float32 in [-1, 1].
+        Batches of shape (batch_size, height, width, channels), float32 in [-1, 1]. With labels, pairs of such a batch
+        and its labels, int32 of shape (batch_size,).
 
     Raises:
-        ValueError: if there are fewer images than one batch, or they are not such an array.
+        ValueError: if there are fewer images than one batch, they are not such an array, or the labels do not fit them.
     """
-    steps, batch = _batches(images, batch_size, seed)
+    steps, batch = _batches(images, labels, batch_size, seed)
     # The epoch of the next pass. No variable, since a distribution strategy would copy it to each replica, and nothing
     # in Python: tf.data's threads would wait for the interpreter for ever when the program ends.
     state = tf.lookup.experimental.MutableHashTable(tf.int64, tf.int64, first_epoch, experimental_is_anonymous=True)
@@ -251,11 +303,11 @@ def make_dataset(images: np.ndarray, *, batch_size: int = 64, seed: int = 0, fir
         epoch = state.lookup(next_epoch)
         return tf.data.Dataset.range(epoch * steps, (epoch + 1) * steps)
 
-    def deliver(position, real_images):
+    def deliver(position, served):
         epoch, step = position // steps, position % steps
         if step == steps - 1:
             state.insert(next_epoch, tf.maximum(state.lookup(next_epoch), epoch + 1))
-        return real_images
+        return served
 
     positions = tf.data.Dataset.from_tensors(0).flat_map(one_pass)
     batches = positions.map(lambda position: (position, batch(position)), num_parallel_calls=1, deterministic=True)
@@ -263,7 +315,14 @@ def make_dataset(images: np.ndarray, *, batch_size: int = 64, seed: int = 0, fir
     return batches.with_options(_options())
 
 
-def make_stream(images: np.ndarray, *, batch_size: int = 64, seed: int = 0, first_epoch: int = 0) -> tf.data.Dataset:
+def make_stream(
+    images: np.ndarray,
+    labels: np.ndarray | None = None,
+    *,
+    batch_size: int = 64,
+    seed: int = 0,
+    first_epoch: int = 0,
+) -> tf.data.Dataset:
     """Serves the epochs of `make_dataset` one after the other, without end, the same from each iterator.
 
     For trainings that count their steps themselves: nothing that reads ahead or anew, as distribution strategies do,
@@ -271,13 +330,13 @@ def make_stream(images: np.ndarray, *, batch_size: int = 64, seed: int = 0, firs
 
     Args, Returns and Raises: as in `make_dataset`.
     """
-    steps, batch = _batches(images, batch_size, seed)
+    steps, batch = _batches(images, labels, batch_size, seed)
     positions = tf.data.Dataset.range(first_epoch * steps, tf.int64.max)
     batches = positions.map(batch, num_parallel_calls=1, deterministic=True).prefetch(2)
     return batches.with_options(_options())
 
 
-def _batches(images, batch_size: int, seed: int):
+def _batches(images, labels, batch_size: int, seed: int):
     """Returns the steps of an epoch, and a function from a position (steps since epoch 0) to a batch."""
     if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.ndim != 4:
         got = f"{images.dtype} {images.shape}" if isinstance(images, np.ndarray) else type(images).__name__
@@ -290,7 +349,9 @@ def _batches(images, batch_size: int, seed: int):
             f"There are {count} images and a batch takes {batch_size}: give a smaller batch size (--batch-size on the "
             "command line)."
         )
-    on_host = _lend(images)
+    if labels is not None and np.shape(labels) != (count,):
+        raise ValueError(f"There are {count} images, and the labels have the shape {np.shape(labels)}: give one each.")
+    on_host, shown = _lend(images), None if labels is None else tf.constant(labels, tf.int32)
 
     def batch(position):
         epoch, step = position // steps, position % steps
@@ -299,7 +360,8 @@ def _batches(images, batch_size: int, seed: int):
         places = step * batch_size + tf.range(batch_size, dtype=tf.int64)
         order = tf.random.experimental.index_shuffle(places, key, count - 1)
         chosen = tf.ensure_shape(tf.gather(on_host, order), (batch_size, *images.shape[1:]))
-        return tf.cast(chosen, tf.float32) / 127.5 - 1.0
+        real_images = tf.cast(chosen, tf.float32) / 127.5 - 1.0
+        return real_images if shown is None else (real_images, tf.gather(shown, order))
 
     return steps, batch
 
@@ -338,7 +400,7 @@ def _as_picture(image: np.ndarray) -> Image.Image:
     return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
 
 
-def _load_folder(folder: Path, image_size: int, channels: int) -> np.ndarray:
+def _load_folder(folder: Path, image_size: int, channels: int) -> Labelled:
     if os.path.isfile(folder):
         raise ValueError(f"{folder} is a file: unpack it if it is an archive, and name the folder of the images.")
     if not os.path.isdir(folder):
@@ -357,7 +419,7 @@ def _load_folder(folder: Path, image_size: int, channels: int) -> np.ndarray:
             + "."
         )
     images = _empty((len(paths), image_size, image_size, channels))  # takes memory as it is filled
-    count, flat, remarks = 0, 0, collections.defaultdict(list)
+    count, flat, remarks, classes = 0, 0, collections.defaultdict(list), []
     # tqdm shows nothing where stderr is no terminal, and fails where there is none.
     hidden = None if sys.stderr else True
     for path in tqdm(paths, f"Reading {len(paths):,} files", unit=" files", leave=False, delay=1, disable=hidden):
@@ -371,6 +433,7 @@ def _load_folder(folder: Path, image_size: int, channels: int) -> np.ndarray:
             remarks[remark].append(name)
         flat += int(images[count].max()) - int(images[count].min()) <= 2
         count += 1
+        classes.append(path.relative_to(folder).parts[:-1][:1])  # the first subfolder on the way, where there is one
 
     said = []
     if skipped:
@@ -382,10 +445,12 @@ def _load_folder(folder: Path, image_size: int, channels: int) -> np.ndarray:
     if count and flat >= 0.9 * count:
         said.append(f"{flat} of {count} images in {folder} have one colour each: there is nothing to learn from them.")
     if said:
-        warnings.warn(" ".join(said), stacklevel=3)
+        warnings.warn(" ".join(said), stacklevel=4)
     if not count:
         raise ValueError(f"None of the {len(paths)} images in {folder} can be used: {_some(skipped, 10, '; ')}.")
-    return images[:count]
+    names = sorted({name for each in classes for name in each})
+    labels = np.array([names.index(*each) for each in classes], np.int32) if all(classes) else None
+    return Labelled(images[:count], labels, tuple(names))
 
 
 def _find_pictures(folder: Path) -> tuple[list[Path], str, list[str]]:
@@ -430,7 +495,7 @@ def _some(names: list[str], limit: int, between: str, of_what: str = "") -> str:
     return between.join(names[:limit]) + rest
 
 
-def _load_tfds(name: str, image_size: int, channels: int, split: str, data_dir: str | Path | None) -> np.ndarray:
+def _load_tfds(name: str, image_size: int, channels: int, split: str, data_dir: str | Path | None) -> Labelled:
     import tensorflow_datasets as tfds  # here, because it takes long to import and only this source needs it
 
     data_dir = data_dir and os.path.expanduser(data_dir)
@@ -444,6 +509,8 @@ def _load_tfds(name: str, image_size: int, channels: int, split: str, data_dir: 
     key = next((key for key, kind in features.items() if isinstance(kind, tfds.features.Image)), None)
     if key is None:
         raise ValueError(f"The dataset {name!r} has no image feature, only {', '.join(features)}.")
+    label = next((key for key, kind in features.items() if isinstance(kind, tfds.features.ClassLabel)), None)
+    wanted = [key] if label is None else [key, label]
     try:
         with _few_quiet_retries():
             builder.download_and_prepare()
@@ -453,9 +520,12 @@ def _load_tfds(name: str, image_size: int, channels: int, split: str, data_dir: 
         raise ValueError(f"The dataset {name!r} has the splits {', '.join(builder.info.splits)}, got {split!r}.")
 
     images = _empty((builder.info.splits[split].num_examples, image_size, image_size, channels))
+    labels = None if label is None else np.empty(len(images), np.int32)
     try:
-        examples = builder.as_dataset(split=split).map(lambda example: example[key])
-        for place, image in enumerate(tfds.as_numpy(examples)):
+        examples = builder.as_dataset(split=split).map(lambda example: tuple(example[name] for name in wanted))
+        for place, (image, *shows) in enumerate(tfds.as_numpy(examples)):
+            if shows:
+                labels[place] = shows[0]
             as_is = image.shape == images.shape[1:] and image.dtype == np.uint8
             images[place] = image if as_is else fit_image(_as_picture(image), image_size, channels)
     except tf.errors.OpError as error:
@@ -465,7 +535,7 @@ def _load_tfds(name: str, image_size: int, channels: int, split: str, data_dir: 
         ) from error
     except TypeError as error:  # from Pillow, of colours in more than 8 bits
         raise ValueError(f"The images of tfds:{name} are of a kind that is not read: {error}.") from error
-    return images
+    return Labelled(images, labels, () if label is None else tuple(features[label].names))
 
 
 def _look_at_tfds(name: str, data_dir: str | Path | None) -> Look | None:

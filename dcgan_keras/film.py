@@ -14,7 +14,7 @@ import imageio.v3 as imageio
 import keras
 import numpy as np
 import tensorflow as tf
-from dcgan_keras import files, plots
+from dcgan_keras import files, models, plots
 from PIL import Image
 
 SEED = 20151119  # of the latent vectors drawn in every picture: the day the paper appeared
@@ -115,14 +115,14 @@ def make(
         raise FileNotFoundError(f"{folder} has no snapshots to make a film from: train first.")
     if rows < 1 or columns < 1:
         raise ValueError(f"rows and columns must be 1 or more, got {rows} and {columns}.")
-    vectors = latents(generator.input_shape[-1], rows * columns, seed)
+    vectors = latents(models.latent_dim(generator), rows * columns, seed)
     drawn = []
     for step, snapshot in kept:
         try:
             generator.load_weights(snapshot)
         except (OSError, ValueError, KeyError) as error:
             raise ValueError(f"Snapshot {snapshot} cannot be read: {str(error).splitlines()[0]}") from error
-        drawn.append((step, plots.to_uint8(generator(vectors, training=False))))
+        drawn.append((step, plots.to_uint8(models.draw(generator, vectors))))
     scale = scale or max(1, 560 // (columns * drawn[0][1].shape[2]))
 
     def frames(rows):

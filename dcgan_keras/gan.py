@@ -24,9 +24,11 @@ class DCGAN(keras.Model):
     Every random number of a step is a function of (seed, step), so a run can be repeated and resumed exactly.
 
     Args:
-        generator: a model from (batch, latent_dim) to images in [-1, 1].
+        generator: a model from (batch, latent_dim) to images in [-1, 1]. With a second input of (batch, classes), it
+            is told which class to draw: that of the real image beside it, as the data set gives it (arXiv 1411.1784).
         discriminator: a model from such images to logits (batch, 1), without a sigmoid at its end. One that reads n
-            times as many channels as the generator draws is shown n images at a time (packing, arXiv 1712.04086).
+            times as many channels as the generator draws is shown n images at a time (packing, arXiv 1712.04086). One
+            with a second input of (batch, classes) is told the class of each image.
         loss: a name in `losses.LOSSES`, or two functions as `losses.get` takes them.
         ema_decay: decay of the moving average per step, in [0, 1). 0 makes it a copy.
         r1_gamma: weight of the R1 penalty on the discriminator (arXiv 1801.04406), 0 or more.
@@ -56,7 +58,8 @@ class DCGAN(keras.Model):
             raise ValueError(f"ema_decay must be in [0, 1), got {ema_decay!r}.")
         if not r1_gamma >= 0:
             raise ValueError(f"r1_gamma must be 0 or more, got {r1_gamma!r}.")
-        self.latent_dim = latent_dim or _latent_dim(generator)
+        self.latent_dim = latent_dim or models.latent_dim(generator)
+        self.classes = models.classes(generator)
         self.image_shape, self.pack = _image_shape(generator, discriminator, self.latent_dim)
         self.generator = generator
         self.discriminator = discriminator
@@ -157,11 +160,12 @@ class DCGAN(keras.Model):
 
         return self.augmentation(images, replicas.own_part(draw, tf.shape(images)[0]))
 
-    def score(self, images, training: bool = False):
+    def score(self, images, labels=None, training: bool = False):
         """Asks the discriminator about images, `pack` of them at a time.
 
         Args:
             images: float of shape (batch, height, width, channels), in [-1, 1]. The batch is a multiple of `pack`.
+            labels: as in `models.with_labels`, for a discriminator that is told classes.
             training: whether it is asked as in training.
 
         Returns:
@@ -170,21 +174,24 @@ class DCGAN(keras.Model):
         Raises:
             ValueError: if the batch is not a multiple of `pack`.
         """
-        return self.discriminator(self._packed(images), training=training)
+        inputs = models.with_labels(self.discriminator, self._packed(images), labels)
+        return self.discriminator(inputs, training=training)
 
     def train_step(self, data):
         """Updates both networks and the moving average once.
 
         Args:
             data: real images of shape (batch, height, width, channels), float in [-1, 1] or uint8, or a tuple that
-                begins with them.
+                begins with them. Networks that are told classes take their labels, whole numbers (batch,), from its
+                second part, for real and generated images alike.
 
         Returns:
             Means since the epoch's start: `g_loss`, `d_loss`, `d_real` = sigmoid(D(x)) and
             `d_fake` = sigmoid(D(G(z))), all taken before the update.
         """
-        real_images = self._real_images(data)
+        real_images, labels = self._real_images(data), self._labels(data)
         latents = replicas.own_part(lambda count: self.latent_vectors(count, self.step), tf.shape(real_images)[0])
+        latents = models.with_labels(self.generator, latents, labels)
         g_variables = self.generator.trainable_variables
         d_variables = self.discriminator.trainable_variables
 
@@ -192,8 +199,8 @@ class DCGAN(keras.Model):
             fake_images = self.generator(latents, training=True)
             # This tape begins after the generator: it would go backwards through it for nothing.
             with tf.GradientTape() as d_tape:
-                real_logits, penalty = self._real_logits_and_penalty(self.augmented(real_images, salt=1))
-                fake_logits = self.score(self.augmented(fake_images, salt=2), training=True)
+                real_logits, penalty = self._real_logits_and_penalty(self.augmented(real_images, salt=1), labels)
+                fake_logits = self.score(self.augmented(fake_images, salt=2), labels, training=True)
                 d_loss = self.loss_pair.discriminator(real_logits, fake_logits)
                 d_objective = self.d_optimizer.scale_loss(replicas.share(d_loss + self.r1_gamma * penalty))
             g_loss = self.loss_pair.generator(fake_logits)
@@ -212,22 +219,27 @@ class DCGAN(keras.Model):
 
         `evaluate` and `validation_data` come here. Latent vectors are the same each time, others for each batch.
         """
-        real_images = self._real_images(data)
+        real_images, labels = self._real_images(data), self._labels(data)
         batch = -1 - tf.cast(self.means[0].count, tf.int64)  # a training step's number is 0 or more
         latents = replicas.own_part(lambda count: self.latent_vectors(count, batch), tf.shape(real_images)[0])
-        real_logits = self.score(real_images)
-        fake_logits = self.score(self.generator(latents, training=False))
+        real_logits = self.score(real_images, labels)
+        fake_logits = self.score(models.draw(self.generator, latents, labels), labels)
         d_loss = self.loss_pair.discriminator(real_logits, fake_logits)
         return self._means(self.loss_pair.generator(fake_logits), d_loss, real_logits, fake_logits)
 
-    def call(self, latents):
-        """Draws images in [-1, 1] from latent vectors with the averaged generator, BatchNorm in inference mode."""
-        return self.ema_generator(latents, training=False)
+    def call(self, latents, labels=None):
+        """Draws images in [-1, 1] from latent vectors with the averaged generator, BatchNorm in inference mode.
+
+        Args:
+            latents: float of shape (batch, latent_dim).
+            labels: which class each image is to show, as in `models.with_labels`.
+        """
+        return models.draw(self.ema_generator, latents, labels)
 
     def export(self, filepath, *args, **kwargs):
         """Exports the averaged generator, from latent vectors to images, as `keras.Model.export` does."""
         network = models.plain(self.ema_generator)
-        network(tf.zeros((1, self.latent_dim)))  # Keras exports only what has been called
+        models.draw(network, tf.zeros((1, self.latent_dim)))  # Keras exports only what has been called
         network.export(filepath, *args, **kwargs)
 
     @property
@@ -290,6 +302,20 @@ class DCGAN(keras.Model):
         images = tf.cast(images, tf.float32)
         return _only_if(tf.reduce_max(tf.abs(images)) <= 1.001, images, _RANGE)  # a nan is refused too
 
+    def _labels(self, data):
+        """Takes the labels out of what `fit` hands over, None where no network is told any."""
+        if not self.classes:
+            return None
+        if not isinstance(data, (tuple, list)) or len(data) < 2:
+            raise ValueError("These networks are told classes: train them on pairs (images, labels).")
+        labels = tf.cast(data[1], tf.int32)
+        if labels.shape.rank != 1:
+            raise ValueError(f"Labels must be whole numbers of shape (batch,), got the shape {tuple(labels.shape)}.")
+        return _only_if(tf.reduce_all((labels >= 0) & (labels < self.classes)), labels, self._labels_wanted())
+
+    def _labels_wanted(self) -> str:
+        return f"Labels must be whole numbers from 0 to {self.classes - 1}."
+
     def _packed(self, images):
         """Lays each `pack` images that follow one another over each other, as channels of one."""
         if self.pack == 1:
@@ -312,19 +338,20 @@ class DCGAN(keras.Model):
         try:
             yield
         except tf.errors.InvalidArgumentError as error:
-            said = [sentence for sentence in (_RANGE, f"{self._shape_wanted()}.") if sentence.rstrip(".") in str(error)]
+            sentences = (_RANGE, f"{self._shape_wanted()}.", self._labels_wanted())
+            said = [sentence for sentence in sentences if sentence.rstrip(".") in str(error)]
             if not said:
                 raise
             raise ValueError(said[0]) from None
 
-    def _real_logits_and_penalty(self, real_images):
+    def _real_logits_and_penalty(self, real_images, labels=None):
         """Scores real images, and their R1 penalty where it is asked for: it costs a second backward pass."""
         if not self.r1_gamma:
-            return self.score(real_images, training=True), 0.0
+            return self.score(real_images, labels, training=True), 0.0
         inputs = self._packed(real_images)
         with tf.GradientTape() as tape:
             tape.watch(inputs)
-            real_logits = self.discriminator(inputs, training=True)
+            real_logits = self.discriminator(models.with_labels(self.discriminator, inputs, labels), training=True)
             total = tf.reduce_sum(real_logits)
         return real_logits, losses.r1_penalty(tape.gradient(total, inputs))
 
@@ -368,25 +395,20 @@ def _optimizer(optimizer, network) -> keras.Optimizer:
     return optimizer
 
 
-def _latent_dim(generator) -> int:
-    try:
-        return int(generator.input_shape[-1])
-    except (AttributeError, TypeError) as error:
-        raise ValueError(
-            "The generator does not say how long a latent vector is: give DCGAN(..., latent_dim=...)."
-        ) from error
-
-
 def _image_shape(generator, discriminator, latent_dim: int) -> tuple[tuple[int, int, int], int]:
     """Sends a latent vector through both networks, which builds those that are classes of their own.
 
     Returns:
         The shape of an image, and how many the discriminator reads at a time.
     """
+    told = [models.classes(network) for network in (generator, discriminator)]
+    if told[0] != told[1]:
+        raise ValueError(f"The generator is told {told[0]} classes and the discriminator {told[1]}: build both alike.")
     images = _called(generator, tf.zeros((1, latent_dim)), "The generator does not take latent vectors")
     if images.shape.rank != 4:
         raise ValueError(f"The generator must draw (batch, height, width, channels), it draws {tuple(images.shape)}.")
     read = getattr(discriminator, "input_shape", images.shape)
+    read = read[0] if told[1] else read
     pack = read[3] // images.shape[3] if len(read) == 4 and read[3] else 1
     if tuple(read[1:]) != (*images.shape[1:3], pack * images.shape[3]):
         raise ValueError(
@@ -407,7 +429,7 @@ def _image_shape(generator, discriminator, latent_dim: int) -> tuple[tuple[int, 
 
 def _called(network, inputs, wrong: str) -> tf.Tensor:
     try:
-        return tf.convert_to_tensor(network(inputs, training=False))
+        return tf.convert_to_tensor(network(models.with_labels(network, inputs), training=False))
     except Exception as error:  # what a network of one's own may raise
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ValueError(f"{wrong} of shape {tuple(inputs.shape)}: {reason}") from error
@@ -417,7 +439,7 @@ def _copy(generator: keras.Model, latent_dim: int) -> keras.Model:
     """Copies the generator for the moving average, which no optimizer trains."""
     try:
         copy = keras.models.clone_model(generator)
-        copy(tf.zeros((1, latent_dim)), training=False)
+        models.draw(copy, tf.zeros((1, latent_dim)))
         copy.set_weights(generator.get_weights())
     except Exception as error:  # a class of its own that Keras cannot make again
         raise ValueError(

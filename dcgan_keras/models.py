@@ -54,8 +54,9 @@ def build_generator(
     latent_dim: int = 100,
     filters: int = 16,
     kernel_size: int = 4,
+    classes: int = 0,
     seed: int | None = None,
-) -> keras.Sequential:
+) -> keras.Model:
     """Builds the generator: latent vectors in, images out.
 
     Args:
@@ -64,22 +65,24 @@ def build_generator(
         latent_dim: length of a latent vector.
         filters: channels of the last hidden feature map. Each map towards the latent vector has twice as many.
         kernel_size: of every transposed convolution. 4 with stride 2 overlaps evenly, 5 is the paper's.
+        classes: how many kinds of images there are to choose from (arXiv 1411.1784). 0 leaves the choice to chance.
         seed: fixes the initial weights. None draws new ones.
 
     Returns:
-        A built model from (batch, latent_dim) to (batch, image_size, image_size, channels) in [-1, 1].
+        A built model from (batch, latent_dim) to (batch, image_size, image_size, channels) in [-1, 1]. With classes,
+        from that and (batch, classes), a 1 for the class that is asked for and 0 for the others.
 
     Raises:
         ValueError: if an argument is outside its range.
     """
     *hidden_sizes, start = halvings(image_size)
     _check_widths(channels=channels, latent_dim=latent_dim, filters=filters, kernel_size=kernel_size)
+    _check_classes(classes)
     normal = _NormalWeights(seed, stream=0)
     widths = [filters * 2**n for n in range(len(hidden_sizes))]
 
     width = widths.pop()
     stack = [
-        layers.Input((latent_dim,), name="latent"),
         # The paper's "project and reshape": one matrix product, the first transposed convolution on a 1x1 map.
         layers.Dense(start * start * width, use_bias=False, kernel_initializer=normal(), name="project"),
         layers.Reshape((start, start, width), name="reshape"),
@@ -91,7 +94,15 @@ def build_generator(
         stack += [up, batch_norm(f"up_{size}_norm", normal), layers.ReLU(name=f"up_{size}_relu")]
     # No BatchNorm on the output, so that G can reach the mean and scale of the data. Hence a bias and tanh.
     stack += [_up(f"up_{image_size}", channels, kernel_size, normal, use_bias=True), _float32("tanh", "image")]
-    return keras.Sequential(stack, name="generator")
+    latent = layers.Input((latent_dim,), name="latent")
+    if not classes:
+        return keras.Sequential([latent, *stack], name="generator")
+    # A label is more numbers of the vector: "project" adds what it has learned of the class.
+    label = layers.Input((classes,), name="label")
+    images = layers.Concatenate(name="latent_and_label")([latent, label])
+    for layer in stack:
+        images = layer(images)
+    return keras.Model([latent, label], images, name="generator")
 
 
 def build_discriminator(
@@ -102,8 +113,9 @@ def build_discriminator(
     kernel_size: int = 4,
     pack: int = 1,
     normalization: str = "batch",
+    classes: int = 0,
     seed: int | None = None,
-) -> keras.Sequential:
+) -> keras.Model:
     """Builds the discriminator: images in, one logit each out.
 
     Args:
@@ -114,10 +126,13 @@ def build_discriminator(
         pack: images that it reads at a time, one over the other (arXiv 1712.04086). 1 is the paper's.
         normalization: `batch` is the paper's BatchNorm, on all maps but the first. `spectral` divides the weights of
             every layer by their largest singular value instead (arXiv 1802.05957), `none` is neither.
+        classes: how many kinds of images there are, if it is told which. The logit then has a second part, the inner
+            product of the last map with a vector learned for the class (projection, arXiv 1802.05637).
         seed: fixes the initial weights. None draws new ones.
 
     Returns:
-        A built model from (batch, image_size, image_size, pack * channels) in [-1, 1] to logits (batch, 1).
+        A built model from (batch, image_size, image_size, pack * channels) in [-1, 1] to logits (batch, 1). With
+        classes, from that and (batch, classes), a 1 for the class of the image and 0 for the others.
 
     Raises:
         ValueError: if an argument is outside its range.
@@ -126,12 +141,14 @@ def build_discriminator(
     _check_widths(channels=channels, filters=filters, kernel_size=kernel_size, pack=pack)
     if normalization not in NORMALIZATIONS:
         raise ValueError(f"normalization must be one of {', '.join(NORMALIZATIONS)}, got {normalization!r}.")
+    _check_classes(classes)
+    if classes and pack > 1:
+        raise ValueError(f"A discriminator that is told classes reads one image at a time, got pack={pack}.")
     normal = _NormalWeights(seed, stream=1)
     spectral, has_norm = normalization == "spectral", normalization == "batch"
     conv, dense = (fast.SpectralConv2D, fast.SpectralDense) if spectral else (fast.FastConv2D, layers.Dense)
 
     stack = [
-        layers.Input((image_size, image_size, pack * channels), name="image"),
         # No BatchNorm on the input, so that D sees the mean and scale of the data. Hence a bias.
         _down(conv, f"down_{first}", filters, kernel_size, normal, use_bias=True),
         layers.LeakyReLU(LEAKY_SLOPE, name=f"down_{first}_leaky"),
@@ -140,12 +157,68 @@ def build_discriminator(
         stack.append(_down(conv, f"down_{size}", filters * 2**n, kernel_size, normal, use_bias=not has_norm))
         stack += [batch_norm(f"down_{size}_norm", normal)] * has_norm
         stack.append(layers.LeakyReLU(LEAKY_SLOPE, name=f"down_{size}_leaky"))
-    stack += [
-        layers.Flatten(data_format="channels_last", name="flatten"),
-        dense(1, kernel_initializer=normal(), name="score"),
-        _float32("linear", "logit"),
-    ]
-    return keras.Sequential(stack, name="discriminator")
+    stack.append(layers.Flatten(data_format="channels_last", name="flatten"))
+    score, logit = dense(1, kernel_initializer=normal(), name="score"), _float32("linear", "logit")
+    image = layers.Input((image_size, image_size, pack * channels), name="image")
+    if not classes:
+        return keras.Sequential([image, *stack, score, logit], name="discriminator")
+    label = layers.Input((classes,), name="label")
+    features = image
+    for layer in stack:
+        features = layer(features)
+    of_class = dense(features.shape[-1], use_bias=False, kernel_initializer=normal(), name="of_class")(label)
+    fit = layers.Dot(axes=1, name="fit_to_class")([of_class, features])
+    logits = logit(layers.Add(name="score_and_fit")([score(features), fit]))
+    return keras.Model([image, label], logits, name="discriminator")
+
+
+def classes(network: keras.Model) -> int:
+    """Returns how many classes a network is told, 0 for one that knows of none."""
+    shape = getattr(network, "input_shape", None)
+    return shape[1][-1] if isinstance(shape, list) and len(shape) == 2 else 0
+
+
+def latent_dim(generator: keras.Model) -> int:
+    """Returns the length of a generator's latent vectors.
+
+    Raises:
+        ValueError: if the generator does not say it.
+    """
+    try:
+        shape = generator.input_shape
+        return int((shape[0] if isinstance(shape, list) else shape)[-1])
+    except (AttributeError, TypeError) as error:
+        raise ValueError(
+            "The generator does not say how long a latent vector is: give DCGAN(..., latent_dim=...)."
+        ) from error
+
+
+def with_labels(network: keras.Model, inputs, labels=None):
+    """Adds labels to latent vectors or images, for a network that is told classes. For others they stay as they are.
+
+    Args:
+        network: a generator or a discriminator.
+        inputs: latent vectors (batch, latent_dim), or images (batch, height, width, channels).
+        labels: whole numbers of shape (batch,), from 0 to below the number of classes. None: 0, 1, 2 and on, over and
+            over. Or floats of shape (batch, classes), to mix classes.
+
+    Returns:
+        What the network is called with.
+    """
+    count = classes(network)
+    if not count:
+        return inputs
+    if labels is None:
+        labels = keras.ops.arange(keras.ops.shape(inputs)[0]) % count
+    inputs, labels = map(keras.ops.convert_to_tensor, (inputs, labels))
+    if len(labels.shape) == 1:
+        labels = keras.ops.one_hot(labels, count, dtype="float32")
+    return [inputs, labels]
+
+
+def draw(generator: keras.Model, latents, labels=None):
+    """Draws images in [-1, 1] from latent vectors, BatchNorm in inference mode. Labels: as in `with_labels`."""
+    return generator(with_labels(generator, latents, labels), training=False)
 
 
 def plain(network: keras.Model) -> keras.Model:
@@ -191,6 +264,7 @@ def load_generator(path: str | Path) -> keras.Model:
     try:
         generator = keras.saving.load_model(path, compile=False, safe_mode=True)
         latent, image = generator.input_shape, generator.output_shape
+        latent = latent[0] if classes(generator) else latent
     except Exception as error:  # Keras raises many kinds for a file that is not a model
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ValueError(f"{path} is not a saved generator: {reason}") from error
@@ -231,6 +305,11 @@ def _convolution(normal):
 def _float32(activation, name):
     """Ends a network in float32 whatever precision it computes in: images and logits feed the losses."""
     return layers.Activation(activation, dtype="float32", name=name)
+
+
+def _check_classes(count: int) -> None:
+    if not isinstance(count, int) or count < 0 or count == 1:
+        raise ValueError(f"classes must be 0 for none, or 2 or more, got {count!r}.")
 
 
 def _check_widths(channels: int, **widths: int) -> None:

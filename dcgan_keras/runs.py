@@ -43,6 +43,7 @@ class Run:
         extractor: name of the one that scores. None: the one that `scores.extractor_for` says.
         holds_out: whether a tenth of the images is held out to score on. None: if there is something to score.
         images_sha256: of the images it began to train on, None before it has.
+        class_names: of the classes that its networks are told, in the order of the labels. Empty: they are told none.
 
     Raises:
         ValueError: if a value is of another type, out of range, or there is no such precision.
@@ -59,6 +60,7 @@ class Run:
     extractor: str | None = None
     holds_out: bool | None = None
     images_sha256: str | None = None
+    class_names: tuple[str, ...] = ()
 
     def __post_init__(self):
         for name, least, most in (("seed", 0, 2**31 - 1), ("score_every", 0, 10**9)):
@@ -72,6 +74,7 @@ class Run:
         if not isinstance(self.source, str) or not self.source:
             raise ValueError(f"source must be 'bundled', 'tfds:NAME' or a folder of images, got {self.source!r}.")
         set_field = object.__setattr__  # the way of a frozen dataclass
+        set_field(self, "class_names", tuple(map(str, self.class_names)))  # JSON has lists
         set_field(self, "folder", Path(self.folder).expanduser())
         if not data.is_bundled(self.source) and not self.source.startswith("tfds:"):
             set_field(self, "source", str(Path(self.source).expanduser().absolute()))
@@ -201,6 +204,22 @@ def load_images(run: Run) -> np.ndarray:
     )
 
 
+def load(run: Run) -> data.Labelled:
+    """Loads the images of a run, and what they show where its networks are told.
+
+    Raises:
+        ValueError: if the source has other classes than the run began with.
+    """
+    if not run.class_names:
+        return data.Labelled(load_images(run), None, ())
+    size = {"image_size": run.settings.image_size, "channels": run.settings.channels}
+    found = data.load_labelled(run.source, data_dir=run.data_dir, **size)
+    if found.names != run.class_names:
+        was, now = (", ".join(names) for names in (run.class_names, found.names))
+        raise ValueError(f"The run began with the classes {was}, and {run.source} has {now}.")
+    return found
+
+
 def trained_on(run: Run, count: int) -> int:
     """Says how many of so many images a run trains on: all but those it holds out."""
     return count - count // HELD_OUT if run.holds_out else count
@@ -208,11 +227,17 @@ def trained_on(run: Run, count: int) -> int:
 
 def hold_out(run: Run, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Splits images into those to train on and those to score on, always the same ones; none if none are held out."""
-    count = len(images) - trained_on(run, len(images))
-    if not count:
-        return images, images[:0]
-    order = np.random.default_rng(0).permutation(len(images))
-    return images[np.sort(order[count:])], images[order[:count]]
+    training, held_out = places(run, len(images))
+    return (images[training], images[held_out]) if len(held_out) else (images, images[:0])
+
+
+def places(run: Run, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Says which of so many images a run trains on and which it holds out, as their places in the array."""
+    held_out = count - trained_on(run, count)
+    if not held_out:
+        return np.arange(count), np.arange(0)
+    order = np.random.default_rng(0).permutation(count)
+    return np.sort(order[held_out:]), order[:held_out]
 
 
 def check_images(run: Run, images: np.ndarray) -> None:

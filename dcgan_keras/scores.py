@@ -13,7 +13,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
-from dcgan_keras import extractors, files, metrics, plots, runs
+from dcgan_keras import extractors, files, metrics, models, plots, runs
 
 # What each metric is called in tables, and which way is better. Precision and recall take k = 3, density and coverage
 # k = 5, as their papers do.
@@ -172,20 +172,25 @@ class Judge:
         )
 
 
-def draw(generator: keras.Model, count: int, seed: int = 0) -> Iterator[np.ndarray]:
+def draw(generator: keras.Model, count: int, seed: int = 0, label: int | None = None) -> Iterator[np.ndarray]:
     """Draws images batch by batch. The first n of a larger count are those of a smaller one, but for rounding.
+
+    A generator that is told classes draws them in turn, as many of each.
 
     Args:
         generator: from latent vectors (batch, latent_dim) to images in [-1, 1].
         count: how many.
         seed: of the latent vectors.
+        label: of a generator that is told classes, the only one to draw.
 
     Yields:
         uint8 of shape (at most 500, height, width, channels).
     """
+    shape = [DRAWN_AT_ONCE, models.latent_dim(generator)]
     for number, start in enumerate(range(0, count, DRAWN_AT_ONCE)):
-        latents = tf.random.stateless_normal([DRAWN_AT_ONCE, generator.input_shape[-1]], [seed, number], alg="philox")
-        yield plots.to_uint8(generator(latents[: count - start], training=False))
+        latents = tf.random.stateless_normal(shape, [seed, number], alg="philox")
+        latents = latents[: count - start]
+        yield plots.to_uint8(models.draw(generator, latents, None if label is None else [label] * len(latents)))
 
 
 def table(columns: list[list[Score]]) -> str:

@@ -17,19 +17,20 @@ from dcgan_keras.gan import DCGAN
 SAVED_EACH = 20  # steps at least between two checkpoints: of a folder of 200 pictures an epoch has 6
 
 
-def build(settings: presets.Preset, seed: int = 0, precision: str = "float32") -> DCGAN:
+def build(settings: presets.Preset, seed: int = 0, precision: str = "float32", classes: int = 0) -> DCGAN:
     """Builds and compiles the model of a run, with new weights. Under a strategy: in its `scope()`.
 
     Args:
         settings: the hyperparameters.
         seed: of initial weights and latent vectors.
         precision: what layers compute in, a name in `devices.PRECISIONS`.
+        classes: how many kinds of images the networks are told, 0 for none.
 
     Raises:
         ValueError: if a hyperparameter is outside its range.
     """
     size = {"image_size": settings.image_size, "channels": settings.channels}
-    rest = {"kernel_size": settings.kernel_size, "seed": seed}
+    rest = {"kernel_size": settings.kernel_size, "classes": classes, "seed": seed}
     with devices.precision(precision):
         gan = DCGAN(
             models.build_generator(**size, filters=settings.g_filters, latent_dim=settings.latent_dim, **rest),
@@ -52,6 +53,7 @@ def build(settings: presets.Preset, seed: int = 0, precision: str = "float32") -
 def train(
     run: runs.Run,
     images: np.ndarray | None = None,
+    labels: np.ndarray | None = None,
     *,
     strategy: tf.distribute.Strategy | None = None,
     verbose: int = 1,
@@ -61,6 +63,7 @@ def train(
     Args:
         run: from `runs.create` or `runs.open_run`.
         images: uint8 of shape (count, height, width, channels). None loads them from the run's source.
+        labels: what they show, whole numbers of shape (count,), for a run with `class_names`. Given with the images.
         strategy: from `devices.make_strategy`. None uses one device. Of several hosts, the first writes the files, and
             all read them: the run folder is one that they share.
         verbose: 1 shows a bar, or without a terminal a line an epoch; 0 nothing.
@@ -76,7 +79,8 @@ def train(
     settings = run.settings
     strategy = strategy or tf.distribute.get_strategy()
     chief = devices.is_chief(strategy)
-    images = runs.load_images(run) if images is None else images
+    if images is None:
+        images, labels, _ = runs.load(run)
     digest = data.images_digest(images)
     if run.images_sha256 not in (None, digest):
         raise ValueError(
@@ -84,7 +88,7 @@ def train(
             "holds them (--source), or start a new run."
         )
     with strategy.scope():
-        gan = build(settings, run.seed, run.precision)
+        gan = build(settings, run.seed, run.precision, len(run.class_names))
     with runs.claimed(run) if chief else contextlib.nullcontext():
         if chief:
             files.remove_unfinished(run.folder)
@@ -92,14 +96,16 @@ def train(
         done = restore(run, gan)
         devices.check_agreement(strategy, {"epochs done": done, "images": int(digest[:12], 16)})
         training_images, held_out = runs.hold_out(run, images)
-        stream = data.make_stream(training_images, batch_size=settings.batch_size, seed=run.seed, first_epoch=done)
+        told = [None if labels is None else labels[chosen] for chosen in runs.places(run, len(images))]
+        order = {"batch_size": settings.batch_size, "seed": run.seed, "first_epoch": done}
+        stream = data.make_stream(training_images, told[0], **order)
         steps = len(training_images) // settings.batch_size
         if gan.steps_taken != done * steps:
             raise ValueError(
                 f"{run.source} has changed since the run began: {done} epochs were {gan.steps_taken} steps, "
                 f"with {len(training_images)} images they would be {done * steps}. Start a new run."
             )
-        watch = run_callbacks(run, gan, steps, training_images, held_out) if chief else []
+        watch = run_callbacks(run, gan, steps, training_images, held_out, *told) if chief else []
         if done < settings.epochs:
             with devices.explaining_lost_hosts(strategy):
                 gan.fit(
@@ -116,7 +122,13 @@ def train(
 
 
 def run_callbacks(
-    run: runs.Run, gan: DCGAN, steps_per_epoch: int, training_images=(), held_out=()
+    run: runs.Run,
+    gan: DCGAN,
+    steps_per_epoch: int,
+    training_images=(),
+    held_out=(),
+    training_labels=None,
+    held_out_labels=None,
 ) -> list[keras.callbacks.Callback]:
     """Lists the callbacks that fill a run folder while `fit` runs.
 
@@ -126,6 +138,7 @@ def run_callbacks(
         steps_per_epoch: batches an epoch.
         training_images: real images that it is trained on.
         held_out: real images that it is not, to score on, for a run with `score_every`.
+        training_labels, held_out_labels: what they show, for networks that are told.
     """
     every = math.ceil(SAVED_EACH / steps_per_epoch)
     moments = film.steps(run.settings.epochs * steps_per_epoch, run.settings.frames)
@@ -140,7 +153,8 @@ def run_callbacks(
         scorer = scores.kid_scorer(extractors.load(scores.extractor_for(run)), held_out)
         watch.append(callbacks.KeepBest(run.folder, scorer, run.score_every))
     if len(held_out):
-        watch.append(callbacks.LogitGap(run.logit_gap, training_images, held_out, run.score_every or every))
+        known, others = (training_images, training_labels), (held_out, held_out_labels)
+        watch.append(callbacks.LogitGap(run.logit_gap, known, others, run.score_every or every))
     # The checkpoint comes last: it says that all others have done their part of an epoch.
     return [*watch, callbacks.Checkpoint(run.checkpoints, every)]
 
@@ -192,7 +206,8 @@ def make_film(run: runs.Run, path: str | Path | None = None, **options) -> Path:
         The path of the file. A film that had to leave something out for its size says so in a warning.
     """
     path = Path(path).expanduser() if path else run.folder / "training.gif"
-    left_out = film.make(run.snapshots, build(run.settings).ema_generator, path, **options)
+    generator = build(run.settings, classes=len(run.class_names)).ema_generator
+    left_out = film.make(run.snapshots, generator, path, **options)
     if left_out:
         warnings.warn(f"{path}: {left_out}.", stacklevel=2)
     return path
@@ -212,7 +227,7 @@ def generators(run: runs.Run) -> dict[str, keras.Model]:
     if stopped or not saved.is_file():
         if not checkpoints:
             raise FileNotFoundError(f"{run.folder} has no generator and no checkpoint: train it first.")
-        gan = build(run.settings, run.seed)
+        gan = build(run.settings, run.seed, classes=len(run.class_names))
         found = {f"after {restore(run, gan)} epochs": gan.ema_generator}
     else:
         found = {saved.name: models.load_generator(saved)}

@@ -35,8 +35,8 @@ MUTATIONS = [
     Mutation(
         "the discriminator reads fakes in inference mode",
         "gan.py",
-        "self.score(self.augmented(fake_images, salt=2), training=True)",
-        "self.score(self.augmented(fake_images, salt=2), training=False)",
+        "self.score(self.augmented(fake_images, salt=2), labels, training=True)",
+        "self.score(self.augmented(fake_images, salt=2), labels, training=False)",
         "gan",
     ),
     Mutation(
@@ -61,15 +61,15 @@ MUTATIONS = [
     Mutation(
         "a tuple of images counts as one image",
         "gan.py",
-        "tf.shape(real_images)[0])\n        g_variables",
-        "tf.shape(data)[0])\n        g_variables",
+        "tf.shape(real_images)[0])\n        latents = models.with",
+        "tf.shape(data)[0])\n        latents = models.with",
         "gan",
     ),
     Mutation(
         "an evaluation is a training step",
         "gan.py",
-        "        real_images = self._real_images(data)\n        batch = -1",
-        "        self.train_step(data)\n        real_images = self._real_images(data)\n        batch = -1",
+        "        batch = -1 -",
+        "        self.train_step(data)\n        batch = -1 -",
         "gan",
     ),
     Mutation(
@@ -92,6 +92,34 @@ MUTATIONS = [
         'compute_dtype == "float16"',
         'compute_dtype == "float64"',
         "gan",
+    ),
+    Mutation(
+        "fakes are judged under another class than they were drawn for",
+        "gan.py",
+        "self.score(self.augmented(fake_images, salt=2), labels, training=True)",
+        "self.score(self.augmented(fake_images, salt=2), labels[::-1], training=True)",
+        "gan",
+    ),
+    Mutation(
+        "labels are not shuffled with their images",
+        "data.py",
+        "tf.gather(shown, order)",
+        "tf.gather(shown, places)",
+        "data",
+    ),
+    Mutation(
+        "the class has no part in the logit",
+        "models.py",
+        'logit(layers.Add(name="score_and_fit")([score(features), fit]))',
+        'logit(layers.Add(name="score_and_fit")([score(features), 0.0 * fit]))',
+        "models",
+    ),
+    Mutation(
+        "labels slip off their images where some are held out",
+        "training.py",
+        "data.make_stream(training_images, told[0], **order)",
+        "data.make_stream(training_images, labels[: len(training_images)], **order)",
+        "training",
     ),
     # Losses
     Mutation(

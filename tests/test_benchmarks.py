@@ -217,3 +217,15 @@ def test_alternating_steps_answer_the_discriminator_that_has_moved(benchmarks):
     for d_rate in (0.0, 0.003):
         simultaneous, alternating = (generator_after_a_step(arm, d_rate) for arm in ("bad", "alternating"))
         assert np.allclose(simultaneous, alternating, atol=1e-6) == (d_rate == 0)
+
+
+@pytest.mark.parametrize("arm", ["none", "projection", "maps"])
+def test_a_run_of_the_conditional_table(benchmarks, monkeypatch, arm):
+    conditional = importlib.import_module("conditional")
+    monkeypatch.setattr(conditional, "EVERY", 1)
+    (first, second) = conditional.train((arm, 0, 2))
+    assert len(first) == len(conditional.HEAD) and first[:3] == (arm, 0, 1) and second[2] == 2
+    assert all(np.isfinite(float(value)) for value in first[3:6])
+    assert (first[6] == "") == (arm == "none")
+    if arm != "none":
+        assert float(first[6]) == pytest.approx(np.mean([float(share) for share in first[7:]]), abs=1e-3)

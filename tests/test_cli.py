@@ -321,3 +321,73 @@ def test_help_lists_every_hyperparameter_with_its_text():
     for field in dataclasses.fields(presets.Preset):
         assert "--" + field.name.replace("_", "-") in plain, field.name
     assert "Weight of the R1 penalty" in plain
+
+
+# Classes
+
+
+@pytest.fixture(scope="module")
+def kinds(tmp_path_factory):
+    """A folder of two kinds of pictures, and a run that was told them."""
+    folder = tmp_path_factory.mktemp("kinds")
+    for name, low, high in (("dark", 0, 100), ("light", 155, 256)):
+        (folder / "mine" / name).mkdir(parents=True)
+        noise = np.random.default_rng(low).integers(low, high, (60, 30, 30), dtype=np.uint8)
+        for number, image in enumerate(noise):
+            Image.fromarray(image).save(folder / "mine" / name / f"{number}.png")
+    options = [
+        "--run",
+        folder / "run",
+        "--score-every",
+        10,
+        "--batch-size",
+        16,
+        *SMALL,
+        "--epochs",
+        10,
+        "--g-filters",
+        8,
+    ]
+    result = dcgan_here("train", "--conditional", "--source", folder / "mine", *options)
+    assert result.returncode == 0, result.stderr
+    assert "Told apart: dark, light" in result.stdout
+    return folder
+
+
+def test_a_class_is_drawn_by_name_and_by_number(kinds, tmp_path):
+    for number, arguments in enumerate((["--class", "Light"], ["--class", "1"], ["--class", "dark"], [])):
+        options = ["--rows", 1, "--columns", 2, "--out", tmp_path / f"{number}.png"]
+        result = dcgan_here("sample", kinds / "run", *options, *arguments)
+        assert result.returncode == 0, result.stderr
+    drawn = [(tmp_path / f"{number}.png").read_bytes() for number in range(4)]
+    assert drawn[0] == drawn[1] and len(set(drawn)) == 3
+    refused = dcgan_here("sample", kinds / "run", "--class", "grey")
+    assert refused.returncode == 2 and "--class must be one of dark, light, 0, 1, got 'grey'" in refused.stderr
+    each = dcgan_here("sample", kinds / "run", "--class", "dark", "--each", tmp_path / "new", "--count", 3)
+    assert each.returncode == 0 and len(list((tmp_path / "new").iterdir())) == 3
+
+
+def test_a_told_run_is_resumed_scored_and_filmed(kinds):
+    resumed = dcgan_here("train", "--resume", "--run", kinds / "run", "--epochs", 11)
+    assert resumed.returncode == 0 and "Told apart: dark, light" in resumed.stdout, resumed.stderr
+    assert callbacks.read_logit_gap(kinds / "run" / "logit_gap.csv")[-1][0] == 10
+    for command in (["evaluate", kinds / "run", "--count", 10], ["gif", kinds / "run"]):
+        result = dcgan_here(*command)
+        assert result.returncode == 0, result.stderr
+    shutil.copytree(kinds / "mine", kinds / "renamed")
+    (kinds / "renamed" / "dark").rename(kinds / "renamed" / "black")
+    options = ["--source", kinds / "renamed", "--epochs", 12]
+    refused = dcgan_here("train", "--resume", "--run", kinds / "run", *options)
+    assert refused.returncode == 2 and "began with the classes dark, light, and" in refused.stderr
+
+
+def test_what_only_told_runs_can_do(cli_run, pictures):
+    folder, _ = cli_run
+    for arguments, sentence in (
+        (["sample", folder, "--class", "bag"], "only one trained with --conditional takes --class"),
+        (["train", "--resume", "--run", folder, "--conditional"], "--conditional cannot change"),
+        (["train", "--conditional", "--source", pictures], "does not say what its images show"),
+        (["train", "--conditional", "--pack", 2], "reads one image at a time, got pack=2"),
+    ):
+        result = dcgan_here(*arguments, cwd=pictures.parent)
+        assert result.returncode == 2 and sentence in result.stderr, result.stderr

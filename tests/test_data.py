@@ -656,7 +656,7 @@ def tiny_builder(problem=None, instructions=None):
 
         def _generate_examples(self):
             for n in range(4):
-                yield n, {"label": 0, "photo": np.full((21 + n, 30, 3), (10 * n, 0, 200), np.uint8)}
+                yield n, {"label": n // 2, "photo": np.full((21 + n, 30, 3), (10 * n, 0, 200), np.uint8)}
 
     return TinyColours
 
@@ -676,6 +676,9 @@ def test_colour_datasets_of_any_size_are_cropped_and_resized(tmp_path):
     images = data.load_images("tfds:tiny_colours", image_size=28, channels=3, data_dir=tmp_path)
     assert images.shape == (4, 28, 28, 3)
     assert sorted(images[:, 14, 14].tolist()) == [[10 * n, 0, 200] for n in range(4)]
+    told = data.load_labelled("tfds:tiny_colours", image_size=28, channels=3, data_dir=tmp_path)
+    assert told.names == ("0", "1") and told.labels.dtype == np.int32
+    np.testing.assert_array_equal(told.images[:, 14, 14, 0] // 20, told.labels)
     with pytest.raises(ValueError, match="tfds:tiny_colours:9.9.9 cannot be prepared .*only: 1.0.0"):
         data.load_images("tfds:tiny_colours:9.9.9", data_dir=tmp_path)
     for path in tmp_path.rglob("*.tfrecord*"):
@@ -722,3 +725,58 @@ def test_home_is_understood_in_data_dir(tmp_path, monkeypatch):
     tiny_builder()
     data.load_images("tfds:tiny_colours", data_dir="~/sets")
     assert (tmp_path / "sets" / "tiny_colours").is_dir()
+
+
+# Labels
+
+
+@pytest.mark.parametrize("make", [data.make_dataset, data.make_stream])
+def test_labels_stay_with_their_images(make):
+    images = numbered_images(40)
+    labels = (np.arange(40) * 7 + 3) % 11
+    seen = 0
+    for batch, told in make(images, labels, batch_size=8, seed=3).take(5):
+        np.testing.assert_array_equal(told, labels[numbers_seen([batch])])
+        seen += len(told)
+    assert seen == 40 and told.dtype == tf.int32
+
+
+@pytest.mark.parametrize("labels", [np.zeros(39, int), np.zeros((40, 1), int)])
+def test_labels_that_are_not_one_an_image(labels):
+    with pytest.raises(ValueError, match="There are 40 images, and the labels have the shape"):
+        data.make_dataset(numbered_images(40), labels, batch_size=8)
+
+
+@pytest.mark.parametrize(("source", "names"), [("bundled", data.CLASS_NAMES), ("bundled:emoji", data.CATEGORIES)])
+def test_what_the_bundled_images_show(source, names):
+    found = data.load_labelled(source, image_size=28, channels=1)
+    assert found.names == names and len(found.labels) == len(found.images)
+    np.testing.assert_array_equal(found.labels, data.load_bundled("train", source.partition(":")[2] or "fashion")[1])
+
+
+def picture(path, value):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("L", (28, 28), value).save(path)
+
+
+def test_the_classes_of_a_folder_are_its_subfolders(tmp_path):
+    """Deeper ones belong to the first, pictures that cannot be read take no label along."""
+    for place, value in (("cat/1.png", 1), ("cat/young/2.png", 2), ("dog/3.png", 3), ("ape/4.png", 4)):
+        picture(tmp_path / place, value)
+    (tmp_path / "cat" / "broken.png").write_bytes(b"no picture")
+    with pytest.warns(UserWarning, match="Skipped 1 of 5") as caught:
+        found = data.load_labelled(tmp_path)
+    assert caught[0].filename == __file__
+    assert found.names == ("ape", "cat", "dog")
+    assert [(int(image.max()), found.names[label]) for image, label in zip(found.images, found.labels)] == [
+        (4, "ape"), (1, "cat"), (2, "cat"), (3, "dog"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("places", [["1.png", "2.png"], ["a/1.png", "2.png"], ["a/1.png", "a/2.png"]])
+def test_a_folder_that_does_not_say_what_its_pictures_show(tmp_path, places):
+    for place in places:
+        picture(tmp_path / place, 1)
+    assert len(data.load_images(tmp_path)) == 2
+    with pytest.raises(ValueError, match="does not say what its images show: a folder must have all its pictures"):
+        data.load_labelled(tmp_path)

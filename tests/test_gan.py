@@ -550,3 +550,98 @@ def test_a_spectral_discriminator_goes_on_after_a_load(images, tmp_path):
     gan.save(tmp_path / "gan.keras")
     there = keras.models.load_model(tmp_path / "gan.keras")
     np.testing.assert_array_equal(all_weights(there), all_weights(gan))
+
+
+# Classes: both networks are told what an image shows
+
+LABELS = np.array([0, 1, 2, 0, 1, 2, 2, 2])
+
+
+def told_model(rate=0.1, **options):
+    generator = models.build_generator(filters=2, latent_dim=4, classes=3, seed=1)
+    gan = DCGAN(generator, models.build_discriminator(filters=3, classes=3, seed=1), seed=2, **options)
+    gan.compile(keras.optimizers.SGD(rate), keras.optimizers.SGD(rate))
+    return gan
+
+
+def test_the_step_tells_both_networks_the_labels_of_the_real_images():
+    """Against gradients taken by hand, with the labels written out, on clones of the networks."""
+    gan, rate = told_model(r1_gamma=0.5), 0.1
+    g, d = keras.models.clone_model(gan.generator), keras.models.clone_model(gan.discriminator)
+    g.set_weights(gan.generator.get_weights())
+    d.set_weights(gan.discriminator.get_weights())
+    latents, told, pair = (
+        gan.latent_vectors(8, 0),
+        tf.constant(np.eye(3, dtype=np.float32)[LABELS]),
+        losses.get("non_saturating"),
+    )
+    with tf.GradientTape() as tape:
+        with tf.GradientTape() as inner:
+            inner.watch(REAL)
+            real_logits = d([REAL, told], training=True)
+        penalty = losses.r1_penalty(inner.gradient(real_logits, REAL))
+        fake_logits = d([g([latents, told], training=True), told], training=True)
+        value = pair.discriminator(real_logits, fake_logits) + 0.5 * penalty
+    d_after = [v - rate * s for v, s in zip(d.trainable_variables, tape.gradient(value, d.trainable_variables))]
+    gan.train_step((REAL, LABELS))
+    for found, wanted in zip(gan.discriminator.trainable_variables, d_after):
+        np.testing.assert_allclose(found, wanted, atol=1e-6)
+
+
+def test_networks_learn_to_draw_what_they_are_told(images):
+    """Class 0 is black and class 1 white: after some steps the generator draws them so, from the same vectors."""
+    gan = DCGAN(
+        models.build_generator(filters=4, latent_dim=4, classes=2, seed=1),
+        models.build_discriminator(filters=4, classes=2, seed=1),
+        ema_decay=0.9,
+    )
+    gan.compile(*(keras.optimizers.Adam(5e-3, beta_1=0.5) for _ in range(2)))
+    labels = np.arange(80) % 2
+    plain = np.broadcast_to(np.uint8(255) * labels[:, None, None, None].astype(np.uint8), images.shape).copy()
+    gan.fit(data.make_dataset(plain, labels, batch_size=16), epochs=20, verbose=0)
+    vectors = gan.latent_vectors(20, 0)
+    black, white = (float(np.mean(gan(vectors, labels=[label] * 20))) for label in (0, 1))
+    assert black < -0.5 and white > 0.5
+
+
+def test_told_networks_evaluate_are_saved_and_exported(tmp_path, images):
+    gan = told_model()
+    stream = data.make_dataset(images, np.arange(80) % 3, batch_size=16)
+    gan.fit(stream, epochs=1, verbose=0)
+    assert set(gan.evaluate(stream, verbose=0, return_dict=True)) >= {"d_real"}
+    vectors = gan.latent_vectors(5, 0)
+    np.testing.assert_array_equal(gan(vectors), gan(vectors, labels=[0, 1, 2, 0, 1]))
+    gan.save(tmp_path / "gan.keras")
+    again = keras.models.load_model(tmp_path / "gan.keras")
+    assert again.classes == 3
+    np.testing.assert_allclose(again(vectors, labels=[2] * 5), gan(vectors, labels=[2] * 5), atol=1e-6)
+    gan.export(tmp_path / "exported", verbose=False)
+    exported = tf.saved_model.load(str(tmp_path / "exported"))
+    np.testing.assert_allclose(
+        exported.serve([vectors, tf.one_hot([2] * 5, 3)]), gan(vectors, labels=[2] * 5), atol=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (REAL, r"pairs \(images, labels\)"),
+        ((REAL, np.eye(3)[LABELS]), r"of shape \(batch,\), got the shape \(8, 3\)"),
+    ],
+)
+def test_labels_that_are_missing_or_of_another_shape(given, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        told_model().train_step(given)
+
+
+@pytest.mark.parametrize("label", [3, -1])
+def test_labels_outside_the_classes_stop_the_training(images, label):
+    labels = np.zeros(80, int)
+    labels[7] = label
+    with pytest.raises(ValueError, match=r"^Labels must be whole numbers from 0 to 2\.$"):
+        told_model().fit(data.make_dataset(images, labels, batch_size=16), epochs=1, verbose=0)
+
+
+def test_networks_told_different_things_are_refused():
+    with pytest.raises(ValueError, match="told 3 classes and the discriminator 0"):
+        DCGAN(models.build_generator(filters=2, classes=3), models.build_discriminator(filters=2))

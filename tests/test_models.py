@@ -194,3 +194,61 @@ def test_unknown_normalizations_and_packs_are_named():
         build_discriminator(normalization="layer")
     with pytest.raises(ValueError, match="pack must be a whole number of 1 or more"):
         build_discriminator(pack=0)
+
+
+# Classes
+
+
+def test_networks_that_are_told_classes():
+    generator = build_generator(latent_dim=5, filters=2, classes=3, seed=0)
+    discriminator = build_discriminator(filters=2, classes=3, seed=0)
+    assert [models.classes(network) for network in (generator, discriminator, build_generator(filters=2))] == [3, 3, 0]
+    assert models.latent_dim(generator) == 5
+    # A class is three more numbers of the vector, and its fit one more vector as long as the last map.
+    assert generator.get_layer("project").kernel.shape[0] == 5 + 3
+    assert discriminator.get_layer("of_class").kernel.shape == (3, discriminator.get_layer("score").kernel.shape[0])
+
+
+def test_the_logit_of_a_class_is_the_score_and_the_inner_product_with_its_vector():
+    """Written out from the last map (projection, arXiv 1802.05637)."""
+    discriminator = build_discriminator(filters=2, classes=3, seed=0)
+    images = tf.random.stateless_uniform((4, 28, 28, 1), (1, 2), -1, 1)
+    labels = np.array([2, 0, 1, 1])
+    features = keras.Model(discriminator.inputs[0], discriminator.get_layer("flatten").output)(images).numpy()
+    score = discriminator.get_layer("score")
+    by_hand = features @ score.kernel.numpy() + score.bias.numpy()
+    by_hand[:, 0] += np.sum(features * discriminator.get_layer("of_class").kernel.numpy()[labels], axis=1)
+    found = discriminator(models.with_labels(discriminator, images, labels))
+    np.testing.assert_allclose(found, by_hand, atol=1e-6)
+
+
+def test_labels_come_in_turn_by_number_or_mixed():
+    generator = build_generator(latent_dim=4, filters=2, classes=3, seed=0)
+    vectors = tf.random.stateless_normal((4, 4), (0, 0))
+    in_turn, zero = models.draw(generator, vectors), models.draw(generator, vectors, [0] * 4)
+    np.testing.assert_array_equal(in_turn, models.draw(generator, vectors, np.eye(3, dtype="float32")[[0, 1, 2, 0]]))
+    np.testing.assert_array_equal(in_turn[::3], zero[::3])
+    assert not np.allclose(in_turn[1], zero[1])
+    plain = build_generator(latent_dim=4, filters=2)
+    assert models.with_labels(plain, vectors, [0] * 4) is vectors
+
+
+def test_a_told_generator_is_saved_and_opened(tmp_path):
+    generator = build_generator(latent_dim=4, filters=2, classes=3, seed=0)
+    models.save(generator, tmp_path / "g.keras")
+    again = models.load_generator(tmp_path / "g.keras")
+    vectors = tf.random.stateless_normal((4, 4), (0, 0))
+    assert models.classes(again) == 3 and all(type(layer).__module__.startswith("keras") for layer in again.layers)
+    np.testing.assert_allclose(models.draw(again, vectors), models.draw(generator, vectors), atol=1e-6)
+
+
+@pytest.mark.parametrize("build", [build_generator, build_discriminator])
+@pytest.mark.parametrize("wrong", [1, -3, 2.5, "many"])
+def test_a_number_of_classes_that_cannot_be(build, wrong):
+    with pytest.raises(ValueError, match="classes must be 0 for none, or 2 or more"):
+        build(filters=2, classes=wrong)
+
+
+def test_packs_of_classes_are_refused():
+    with pytest.raises(ValueError, match="reads one image at a time, got pack=2"):
+        build_discriminator(filters=2, classes=3, pack=2)

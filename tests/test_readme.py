@@ -55,13 +55,16 @@ ELSEWHERE = ("tfds:", "--strategy", "mixed_float16", "inception")
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A folder with what the commands speak of: a run, a folder of pictures."""
+    """A folder with what the commands speak of: a folder of pictures in two subfolders, a run, one of two classes."""
     folder = tmp_path_factory.mktemp("readme")
-    (folder / "path" / "to" / "folder").mkdir(parents=True)
     for number, image in enumerate(np.random.default_rng(0).integers(0, 256, (128, 30, 30, 3), dtype=np.uint8)):
-        Image.fromarray(image).save(folder / "path" / "to" / "folder" / f"{number}.png")
-    result = dcgan_here("train", "--source", "path/to/folder", "--run", "runs/laptop-1", *TINY, cwd=folder)
-    assert result.returncode == 0, result.stderr
+        kind = folder / "path" / "to" / "folder" / ("bag", "boot")[number % 2]
+        kind.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(kind / f"{number}.png")
+    for number, options in enumerate(([], ["--conditional"]), start=1):
+        where = ["--source", "path/to/folder", "--run", f"runs/laptop-{number}"]
+        result = dcgan_here("train", *where, *options, *TINY, cwd=folder)
+        assert result.returncode == 0, result.stderr
     return folder
 
 

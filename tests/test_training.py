@@ -292,3 +292,18 @@ def test_a_full_disk_stops_a_run_in_one_sentence_and_spares_the_last_checkpoint(
     last = callbacks.checkpoints(run.checkpoints)[-1]
     assert callbacks.load_checkpoint(training.build(LONG), last) >= 0
     assert not list(run.folder.rglob(".unfinished-*"))
+
+
+def test_labels_stay_with_their_images_where_some_are_held_out(tmp_path, monkeypatch):
+    labels = np.random.default_rng(3).integers(0, 3, 120)
+    images = np.broadcast_to(np.uint8(100) * labels[:, None, None, None].astype(np.uint8), (120, 28, 28, 1)).copy()
+    names = ("black", "grey", "white")
+    run = runs.create(runs.Run(tmp_path / "run", dataclasses.replace(TINY, epochs=1), score_every=1, class_names=names))
+    seen, (stream, gap) = [], (data.make_stream, callbacks.LogitGap)
+    monkeypatch.setattr(data, "make_stream", lambda *given, **rest: seen.append(given) or stream(*given, **rest))
+    monkeypatch.setattr(callbacks, "LogitGap", lambda path, *given: seen.extend(given[:2]) or gap(path, *given))
+    gan = training.train(run, images, labels, verbose=0)
+    assert gan.classes == 3 and [len(pair[1]) for pair in seen] == [108, 108, 12]
+    for pictures, told in seen:
+        np.testing.assert_array_equal(pictures[:, 0, 0, 0], 100 * told)
+    assert runs.open_run(run.folder).class_names == names

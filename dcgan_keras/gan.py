@@ -144,6 +144,14 @@ class DCGAN(keras.Model):
         # One algorithm by name: left to choose, XLA would take another and draw other vectors.
         return tf.random.stateless_normal([count, self.latent_dim], seed=self._seed_of(step), alg="philox")
 
+    def generator_inputs(self, real_images, step):
+        """Returns what the generator is given in a step: one latent vector for each real image."""
+        return replicas.own_part(lambda count: self.latent_vectors(count, step), tf.shape(real_images)[0])
+
+    def generator_loss(self, fake_logits, fake_images, real_images):
+        """Returns what the generator makes small: here its part of `loss`, from the logits of its images alone."""
+        return self.loss_pair.generator(fake_logits)
+
     def augmented(self, images, salt: int):
         """Changes images at random as `augment` says: the same numbers for the same seed, step and `salt`.
 
@@ -190,8 +198,7 @@ class DCGAN(keras.Model):
             `d_fake` = sigmoid(D(G(z))), all taken before the update.
         """
         real_images, labels = self._real_images(data), self._labels(data)
-        latents = replicas.own_part(lambda count: self.latent_vectors(count, self.step), tf.shape(real_images)[0])
-        latents = models.with_labels(self.generator, latents, labels)
+        latents = models.with_labels(self.generator, self.generator_inputs(real_images, self.step), labels)
         g_variables = self.generator.trainable_variables
         d_variables = self.discriminator.trainable_variables
 
@@ -203,7 +210,7 @@ class DCGAN(keras.Model):
                 fake_logits = self.score(self.augmented(fake_images, salt=2), labels, training=True)
                 d_loss = self.loss_pair.discriminator(real_logits, fake_logits)
                 d_objective = self.d_optimizer.scale_loss(replicas.share(d_loss + self.r1_gamma * penalty))
-            g_loss = self.loss_pair.generator(fake_logits)
+            g_loss = self.generator_loss(fake_logits, fake_images, real_images)
             g_objective = self.g_optimizer.scale_loss(replicas.share(g_loss))
 
         d_gradients = d_tape.gradient(d_objective, _tensors(d_variables))
@@ -221,11 +228,13 @@ class DCGAN(keras.Model):
         """
         real_images, labels = self._real_images(data), self._labels(data)
         batch = -1 - tf.cast(self.means[0].count, tf.int64)  # a training step's number is 0 or more
-        latents = replicas.own_part(lambda count: self.latent_vectors(count, batch), tf.shape(real_images)[0])
+        latents = self.generator_inputs(real_images, batch)
         real_logits = self.score(real_images, labels)
-        fake_logits = self.score(models.draw(self.generator, latents, labels), labels)
+        fake_images = models.draw(self.generator, latents, labels)
+        fake_logits = self.score(fake_images, labels)
         d_loss = self.loss_pair.discriminator(real_logits, fake_logits)
-        return self._means(self.loss_pair.generator(fake_logits), d_loss, real_logits, fake_logits)
+        g_loss = self.generator_loss(fake_logits, fake_images, real_images)
+        return self._means(g_loss, d_loss, real_logits, fake_logits)
 
     def call(self, latents, labels=None):
         """Draws images in [-1, 1] from latent vectors with the averaged generator, BatchNorm in inference mode.
@@ -239,7 +248,7 @@ class DCGAN(keras.Model):
     def export(self, filepath, *args, **kwargs):
         """Exports the averaged generator, from latent vectors to images, as `keras.Model.export` does."""
         network = models.plain(self.ema_generator)
-        models.draw(network, tf.zeros((1, self.latent_dim)))  # Keras exports only what has been called
+        models.draw(network, _zeros(network, self.latent_dim))  # Keras exports only what has been called
         network.export(filepath, *args, **kwargs)
 
     @property
@@ -375,6 +384,103 @@ class DCGAN(keras.Model):
         return replicas.logs({mean.name: mean.result() for mean in self.means})
 
 
+@keras.saving.register_keras_serializable("dcgan_keras")
+class Restorer(DCGAN):
+    """A DCGAN whose generator restores an image from what was observed of it, with noise beside it or without.
+
+    The real images of a step are observed, restored, and shown to the discriminator beside the restorations. The
+    generator makes small
+
+        content_weight * mean((G(y) - x)^2) + adversarial_weight * its part of `loss`,   y = measure(x).
+
+    The first part alone trains a regressor, whose best answer is the mean of all images that look like y. The second
+    asks for one of them. Both together are the objective of SRGAN (arXiv 1609.04802) with pixels in place of features,
+    and of pix2pix (arXiv 1611.07004) with squares in place of absolute values. As in SRGAN, the discriminator sees the
+    images and not what was observed.
+
+    Args:
+        generator: of `models.build_restorer`, for example: a model from (batch, height, width, channels), what was
+            observed and behind it any channels of noise, to images in [-1, 1].
+        discriminator: as for `DCGAN`.
+        measure: a function from images (batch, height, width, channels) in [-1, 1] to what is observed of them, maps
+            of the generator's height and width: means over 4x4 pixels, or an image with a hole and its mask as a
+            second channel. To be saved with the model it must be a named function.
+        content_weight: 0 or more.
+        adversarial_weight: 0 or more. The mean squared error of a good restoration is a few hundredths and the loss of
+            an even game 0.7, so that weights far below 1 already count.
+        **options: as for `DCGAN`. The seed is of the noise, which `latent_vectors` draws: `latent_dim` numbers an
+            image, none for a generator that reads no more channels than are observed.
+
+    Raises:
+        ValueError: as `DCGAN`, if a weight is below 0 or both are 0, or the generator does not read what is observed.
+    """
+
+    def __init__(
+        self,
+        generator: keras.Model,
+        discriminator: keras.Model,
+        measure,
+        *,
+        content_weight: float = 1.0,
+        adversarial_weight: float = 0.01,
+        **options,
+    ):
+        super().__init__(generator, discriminator, **options)
+        if not (content_weight >= 0 and adversarial_weight >= 0 and content_weight + adversarial_weight > 0):
+            raise ValueError(
+                "content_weight and adversarial_weight must be 0 or more and not both 0, got "
+                f"{content_weight!r} and {adversarial_weight!r}."
+            )
+        observed = tuple(measure(tf.zeros((1, *self.image_shape))).shape[1:])
+        read = tuple(generator.input_shape[1:])
+        if len(observed) != 3 or read[:2] != observed[:2] or read[2] < observed[2]:
+            raise ValueError(
+                f"The generator reads {read} but {observed} is observed (height, width, channels): it must read maps "
+                "of that size, with at least as many channels."
+            )
+        self.measure = measure
+        self.content_weight = content_weight
+        self.adversarial_weight = adversarial_weight
+        self.latent_dim = read[0] * read[1] * (read[2] - observed[2])
+
+    def generator_inputs(self, real_images, step):
+        """Returns what is observed of the real images, and the noise of this step behind it."""
+        return self.with_noise(self.measure(real_images), super().generator_inputs(real_images, step))
+
+    def generator_loss(self, fake_logits, fake_images, real_images):
+        """Returns the weighted sum of the mean squared error and of the generator's part of `loss`."""
+        content = tf.reduce_mean(tf.square(fake_images - real_images))
+        return self.content_weight * content + self.adversarial_weight * self.loss_pair.generator(fake_logits)
+
+    def with_noise(self, observed, noise):
+        """Joins what was observed (batch, height, width, channels) and noise (batch, latent_dim) for the generator."""
+        if not self.latent_dim:
+            return observed
+        height, width = observed.shape[1:3]
+        noise = tf.reshape(noise, (-1, height, width, self.latent_dim // (height * width)))
+        return tf.concat([observed, noise], axis=3)
+
+    def restore(self, observed, step: int = 0):
+        """Restores images with the averaged generator, BatchNorm in inference mode.
+
+        Args:
+            observed: float of shape (batch, height, width, channels), as `measure` returns it.
+            step: another one draws other noise.
+
+        Returns:
+            Images in [-1, 1].
+        """
+        return self(self.with_noise(observed, self.latent_vectors(len(observed), step)))
+
+    def get_config(self):
+        own = {"content_weight": self.content_weight, "adversarial_weight": self.adversarial_weight}
+        return {**super().get_config(), "measure": keras.saving.serialize_keras_object(self.measure), **own}
+
+    @classmethod
+    def from_config(cls, config):
+        return super().from_config({**config, "measure": keras.saving.deserialize_keras_object(config["measure"])})
+
+
 def _only_if(condition, images, sentence: str):
     """Hands the images on if they fit. Whatever is computed from them waits for that."""
     with tf.control_dependencies([tf.debugging.Assert(condition, [sentence])]):
@@ -395,6 +501,12 @@ def _optimizer(optimizer, network) -> keras.Optimizer:
     return optimizer
 
 
+def _zeros(generator, latent_dim: int) -> tf.Tensor:
+    """Returns an input for one image: a latent vector, or maps (height, width, channels) for a restoring generator."""
+    shape = getattr(generator, "input_shape", None) or ()
+    return tf.zeros((1, *(shape[1:] if len(shape) == 4 else [latent_dim])))
+
+
 def _image_shape(generator, discriminator, latent_dim: int) -> tuple[tuple[int, int, int], int]:
     """Sends a latent vector through both networks, which builds those that are classes of their own.
 
@@ -404,7 +516,7 @@ def _image_shape(generator, discriminator, latent_dim: int) -> tuple[tuple[int, 
     told = [models.classes(network) for network in (generator, discriminator)]
     if told[0] != told[1]:
         raise ValueError(f"The generator is told {told[0]} classes and the discriminator {told[1]}: build both alike.")
-    images = _called(generator, tf.zeros((1, latent_dim)), "The generator does not take latent vectors")
+    images = _called(generator, _zeros(generator, latent_dim), "The generator does not take latent vectors")
     if images.shape.rank != 4:
         raise ValueError(f"The generator must draw (batch, height, width, channels), it draws {tuple(images.shape)}.")
     read = getattr(discriminator, "input_shape", images.shape)
@@ -439,7 +551,7 @@ def _copy(generator: keras.Model, latent_dim: int) -> keras.Model:
     """Copies the generator for the moving average, which no optimizer trains."""
     try:
         copy = keras.models.clone_model(generator)
-        models.draw(copy, tf.zeros((1, latent_dim)))
+        models.draw(copy, _zeros(generator, latent_dim))
         copy.set_weights(generator.get_weights())
     except Exception as error:  # a class of its own that Keras cannot make again
         raise ValueError(

@@ -79,9 +79,8 @@ def build_generator(
     _check_widths(channels=channels, latent_dim=latent_dim, filters=filters, kernel_size=kernel_size)
     _check_classes(classes)
     normal = _NormalWeights(seed, stream=0)
-    widths = [filters * 2**n for n in range(len(hidden_sizes))]
+    width = filters * 2 ** (len(hidden_sizes) - 1)
 
-    width = widths.pop()
     stack = [
         # The paper's "project and reshape": one matrix product, the first transposed convolution on a 1x1 map.
         layers.Dense(start * start * width, use_bias=False, kernel_initializer=normal(), name="project"),
@@ -89,11 +88,7 @@ def build_generator(
         batch_norm("project_norm", normal),
         layers.ReLU(name="project_relu"),
     ]
-    for size in reversed(hidden_sizes[1:]):
-        up = _up(f"up_{size}", widths.pop(), kernel_size, normal)
-        stack += [up, batch_norm(f"up_{size}_norm", normal), layers.ReLU(name=f"up_{size}_relu")]
-    # No BatchNorm on the output, so that G can reach the mean and scale of the data. Hence a bias and tanh.
-    stack += [_up(f"up_{image_size}", channels, kernel_size, normal, use_bias=True), _float32("tanh", "image")]
+    stack += _upwards(image_size, hidden_sizes[1:], channels, filters, kernel_size, normal)
     latent = layers.Input((latent_dim,), name="latent")
     if not classes:
         return keras.Sequential([latent, *stack], name="generator")
@@ -103,6 +98,61 @@ def build_generator(
     for layer in stack:
         images = layer(images)
     return keras.Model([latent, label], images, name="generator")
+
+
+def build_restorer(
+    image_size: int = 28,
+    channels: int = 1,
+    *,
+    input_size: int = 7,
+    input_channels: int = 1,
+    filters: int = 16,
+    kernel_size: int = 4,
+    normalization: str = "batch",
+    seed: int | None = None,
+) -> keras.Sequential:
+    """Builds a generator that is given an image in place of a latent vector, for `gan.Restorer`.
+
+    It is the upper part of `build_generator`, from its map of `input_size` on, with a convolution where the latent
+    vector was projected. Given an image of full size, one with a hole for example, it first goes down to the smallest
+    map with the discriminator's convolutions, and up again from there.
+
+    Args:
+        image_size, channels, filters, kernel_size, seed: as for `build_generator`.
+        input_size: height and width of what is given, one of `halvings(image_size)`.
+        input_channels: of what is given, with its mask and noise.
+        normalization: `batch` or `none`. BatchNorm's statistics in training are those of a batch, and in use the means
+            of many: a restoration then is not what was trained, by a little. Where the exact pixel counts `none` is
+            the safer choice (arXiv 1809.00219 leaves BatchNorm out for this).
+
+    Returns:
+        A built model from (batch, input_size, input_size, input_channels) to (batch, image_size, image_size, channels)
+        in [-1, 1].
+
+    Raises:
+        ValueError: if an argument is outside its range.
+    """
+    sizes = halvings(image_size)
+    if input_size not in sizes:
+        raise ValueError(f"input_size must be one of {', '.join(map(str, sizes))}, got {input_size!r}.")
+    _check_widths(channels=channels, input_channels=input_channels, filters=filters, kernel_size=kernel_size)
+    if normalization not in ("batch", "none"):
+        raise ValueError(f"normalization must be batch or none, got {normalization!r}.")
+    has_norm = normalization == "batch"
+    normal = _NormalWeights(seed, stream=2)
+    start = sizes.index(input_size) or len(sizes) - 1
+
+    stack = [layers.Input((input_size, input_size, input_channels), name="observed")]
+    if input_size == image_size:
+        for n, size in enumerate(sizes[1:]):
+            stack.append(_down(fast.FastConv2D, f"down_{size}", filters * 2**n, kernel_size, normal, not has_norm))
+            stack += _hidden(f"down_{size}", has_norm, normal)
+    else:
+        width = filters * 2 ** (start - 1)
+        read = fast.FastConv2D(width, kernel_size, **_convolution(normal), use_bias=not has_norm, name="read")
+        stack += [read, *_hidden("read", has_norm, normal)]
+    stack += _upwards(image_size, sizes[1:start], channels, filters, kernel_size, normal, has_norm)
+    return keras.Sequential(stack, name="generator")
 
 
 def build_discriminator(
@@ -286,6 +336,21 @@ class _NormalWeights:
 
     def __call__(self, mean: float = 0.0) -> keras.initializers.RandomNormal:
         return keras.initializers.RandomNormal(mean, WEIGHTS_STDDEV, seed=int(self._rng.integers(2**31)))
+
+
+def _upwards(image_size, hidden_sizes, channels, filters, kernel_size, normal, has_norm=True):
+    """Doubles the map up to the image: the hidden maps of these sizes, largest first, then the image."""
+    stack = []
+    for n, size in reversed(list(enumerate(hidden_sizes))):
+        stack.append(_up(f"up_{size}", filters * 2**n, kernel_size, normal, use_bias=not has_norm))
+        stack += _hidden(f"up_{size}", has_norm, normal)
+    # No BatchNorm on the output, so that G can reach the mean and scale of the data. Hence a bias and tanh.
+    return [*stack, _up(f"up_{image_size}", channels, kernel_size, normal, use_bias=True), _float32("tanh", "image")]
+
+
+def _hidden(name, has_norm, normal):
+    """What follows the convolution of this name within a generator."""
+    return [batch_norm(f"{name}_norm", normal)] * has_norm + [layers.ReLU(name=f"{name}_relu")]
 
 
 def _up(name, filters, kernel_size, normal, use_bias=False):

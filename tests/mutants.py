@@ -61,9 +61,31 @@ MUTATIONS = [
     Mutation(
         "a tuple of images counts as one image",
         "gan.py",
-        "tf.shape(real_images)[0])\n        latents = models.with",
-        "tf.shape(data)[0])\n        latents = models.with",
+        "self.generator_inputs(real_images, self.step)",
+        "self.generator_inputs(tf.convert_to_tensor(data), self.step)",
         "gan",
+    ),
+    Mutation("the content loss has no weight", "gan.py", "self.content_weight * content", "content", "gan -k restor"),
+    Mutation(
+        "a restorer is the regressor alone",
+        "gan.py",
+        "self.adversarial_weight * self.loss_pair.generator(fake_logits)",
+        "0.0",
+        "gan -k restor",
+    ),
+    Mutation(
+        "the noise of a restorer does not change",
+        "gan.py",
+        "super().generator_inputs(real_images, step))",
+        "super().generator_inputs(real_images, 0))",
+        "gan -k restor",
+    ),
+    Mutation(
+        "a restorer for holes does not look at the whole",
+        "models.py",
+        "sizes.index(input_size) or len(sizes) - 1",
+        "sizes.index(input_size) or 1",
+        "models",
     ),
     Mutation(
         "an evaluation is a training step",

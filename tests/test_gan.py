@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from conftest import TINY, all_weights
 from dcgan_keras import data, devices, layers, losses, models, training
-from dcgan_keras.gan import DCGAN
+from dcgan_keras.gan import DCGAN, Restorer
 
 REAL = tf.random.stateless_uniform((8, 28, 28, 1), (5, 5), -1, 1)
 
@@ -645,3 +645,126 @@ def test_labels_outside_the_classes_stop_the_training(images, label):
 def test_networks_told_different_things_are_refused():
     with pytest.raises(ValueError, match="told 3 classes and the discriminator 0"):
         DCGAN(models.build_generator(filters=2, classes=3), models.build_discriminator(filters=2))
+
+
+# A restorer: an image takes the place of the latent vector
+
+
+@keras.saving.register_keras_serializable("test")
+def smaller(images):
+    """Means over 4x4 pixels: (batch, 28, 28, 1) to (batch, 7, 7, 1)."""
+    return tf.nn.avg_pool2d(images, 4, 4, "VALID")
+
+
+def restorer(noise=1, **options) -> Restorer:
+    networks = (
+        models.build_restorer(input_channels=1 + noise, filters=2, seed=1),
+        models.build_discriminator(filters=2, seed=1),
+    )
+    gan = Restorer(*networks, smaller, **{"seed": 3, **options})
+    gan.compile(keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1))
+    return gan
+
+
+@pytest.mark.parametrize("noise", [0, 1, 2])
+@pytest.mark.parametrize(("content", "adversarial"), [(1.0, 0.0), (0.0, 1.0), (3.0, 0.25)])
+def test_a_restorers_step_is_its_two_gradients_written_out(noise, content, adversarial):
+    gan = restorer(noise, content_weight=content, adversarial_weight=adversarial)
+    g, d = keras.models.clone_model(gan.generator), keras.models.clone_model(gan.discriminator)
+    g.set_weights(gan.generator.get_weights())
+    d.set_weights(gan.discriminator.get_weights())
+    assert gan.latent_dim == 49 * noise
+    given = tf.concat([smaller(REAL), tf.reshape(gan.latent_vectors(8, 0), (8, 7, 7, noise))], axis=3)
+    with tf.GradientTape() as tape:
+        fake = g(given, training=True)
+        g_loss = content * tf.reduce_mean((fake - REAL) ** 2)
+        if adversarial:
+            g_loss += adversarial * losses.generator_loss(d(fake, training=True))
+    g_gradients = tape.gradient(g_loss, [v.value for v in g.trainable_variables])
+    with tf.GradientTape() as tape:
+        d_loss = losses.discriminator_loss(d(REAL, training=True), d(fake, training=True))
+    d_gradients = tape.gradient(d_loss, [v.value for v in d.trainable_variables])
+
+    logs = gan.train_step(REAL)
+    assert float(logs["g_loss"]) == pytest.approx(float(g_loss), rel=1e-5)
+    for network, start, gradients in ((gan.generator, g, g_gradients), (gan.discriminator, d, d_gradients)):
+        for got, old, gradient in zip(network.trainable_variables, start.trainable_variables, gradients):
+            np.testing.assert_allclose(got.numpy(), old.numpy() - 0.1 * gradient, rtol=1e-5, atol=1e-6)
+
+
+def test_a_restorer_without_content_plays_the_plain_game():
+    """The same networks as a DCGAN, which is given what the restorer makes of the images."""
+    gan = restorer(content_weight=0.0, adversarial_weight=1.0)
+    plain = DCGAN(keras.models.clone_model(gan.generator), keras.models.clone_model(gan.discriminator))
+    plain.generator.set_weights(gan.generator.get_weights())
+    plain.discriminator.set_weights(gan.discriminator.get_weights())
+    plain.compile(keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1))
+    plain.generator_inputs = gan.generator_inputs
+    for _ in range(3):
+        gan.train_step(REAL)
+        plain.train_step(REAL)
+    for network, other in ((gan.generator, plain.generator), (gan.discriminator, plain.discriminator)):
+        for value, expected in zip(values(network.variables), values(other.variables)):
+            np.testing.assert_array_equal(value, expected)
+
+
+def test_a_restorer_learns_evaluates_restores_and_goes_on_after_a_load(images, tmp_path):
+    gan = restorer(adversarial_weight=0.1)
+    batches = data.make_dataset(images, batch_size=8)
+    start = values(gan.generator.trainable_variables)
+    gan.fit(batches, verbose=0)
+    assert all(moved(start, gan.generator.trainable_variables))
+    logs = gan.evaluate(batches, verbose=0, return_dict=True)
+    assert logs == pytest.approx(gan.evaluate(batches, verbose=0, return_dict=True), rel=1e-4)
+    observed = smaller(REAL)
+    restored = gan.restore(observed, step=5)
+    assert restored.shape == REAL.shape
+    np.testing.assert_array_equal(restored, gan.restore(observed.numpy(), step=5))
+    assert not np.array_equal(restored, gan.restore(observed, step=6))
+    gan.save(tmp_path / "restorer.keras")
+    there = keras.models.load_model(tmp_path / "restorer.keras")
+    assert (there.content_weight, there.adversarial_weight, there.latent_dim) == (1.0, 0.1, 49)
+    np.testing.assert_array_equal(there.restore(observed, step=5), restored)
+    for model in (gan, there):
+        model.fit(data.make_dataset(images, batch_size=8), verbose=0)
+    np.testing.assert_array_equal(all_weights(there), all_weights(gan))
+
+
+def test_the_noise_of_a_restorer_changes_from_step_to_step():
+    gan = restorer(noise=2)
+    first, second = (gan.generator_inputs(REAL, step).numpy() for step in (0, 1))
+    np.testing.assert_array_equal(first[..., :1], second[..., :1])
+    assert not np.isclose(first[..., 1:], second[..., 1:]).any()
+
+
+def test_a_restorer_fills_holes():
+    """A mask as a second channel, and a generator that reads the whole image."""
+    mask = np.ones((28, 28, 1), np.float32)
+    mask[7:21, 7:21] = 0
+
+    def hole(images):
+        return tf.concat([images * mask, tf.ones_like(images) * mask], axis=3)
+
+    networks = models.build_restorer(input_size=28, input_channels=2, filters=2), models.build_discriminator(filters=2)
+    gan = Restorer(*networks, hole, r1_gamma=1.0, augment="translation")
+    gan.compile("adam", "adam")
+    gan.train_step(REAL)
+    assert gan.latent_dim == 0
+    np.testing.assert_array_equal(gan.restore(hole(REAL), step=0), gan.restore(hole(REAL), step=1))
+
+
+@pytest.mark.parametrize(
+    ("measure", "options", "message"),
+    [
+        (smaller, {"content_weight": -1.0}, "0 or more and not both 0"),
+        (smaller, {"adversarial_weight": float("nan")}, "0 or more and not both 0"),
+        (smaller, {"content_weight": 0.0, "adversarial_weight": 0.0}, "0 or more and not both 0"),
+        (lambda images: tf.nn.avg_pool2d(images, 2, 2, "VALID"), {}, r"reads \(7, 7, 2\) but \(14, 14, 1\)"),
+        (lambda images: tf.repeat(smaller(images), 3, axis=3), {}, r"reads \(7, 7, 2\) but \(7, 7, 3\)"),
+        (lambda images: tf.reshape(images, (-1, 784)), {}, r"reads \(7, 7, 2\) but \(784,\)"),
+    ],
+)
+def test_what_a_restorer_cannot_do_is_refused_in_a_sentence(measure, options, message):
+    networks = models.build_restorer(input_channels=2, filters=2), models.build_discriminator(filters=2)
+    with pytest.raises(ValueError, match=message):
+        Restorer(*networks, measure, **options)

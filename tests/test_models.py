@@ -252,3 +252,44 @@ def test_a_number_of_classes_that_cannot_be(build, wrong):
 def test_packs_of_classes_are_refused():
     with pytest.raises(ValueError, match="reads one image at a time, got pack=2"):
         build_discriminator(filters=2, classes=3, pack=2)
+
+
+# The generator that is given an image
+
+
+@pytest.mark.parametrize(("size", "input_size"), [(28, 7), (28, 14), (28, 28), (64, 16), (64, 4), (96, 96)])
+@pytest.mark.parametrize("normalization", ["batch", "none"])
+def test_a_restorer_goes_up_from_any_size_of_the_rule(size, input_size, normalization):
+    network = models.build_restorer(
+        size, 3, input_size=input_size, input_channels=4, filters=2, normalization=normalization, seed=0
+    )
+    images = network(tf.random.stateless_normal((3, input_size, input_size, 4), (0, 0)))
+    assert images.shape == (3, size, size, 3) and np.abs(images).max() <= 1
+    norms = [layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    hidden = [layer for layer in network.layers if isinstance(layer, keras.layers.ReLU)]
+    assert len(norms) == (len(hidden) if normalization == "batch" else 0)
+    biased = [layer.name for layer in network.layers if getattr(layer, "use_bias", False)]
+    assert len(biased) == (1 if normalization == "batch" else len(hidden) + 1)
+
+
+def test_a_restorer_is_the_generator_from_one_of_its_maps_on():
+    def maps(network):
+        return {layer.name: layer.output.shape[1:] for layer in network.layers if layer.name.endswith("_relu")}
+
+    generator = maps(build_generator(64, 3, filters=4))
+    assert maps(models.build_restorer(64, 3, input_size=16, filters=4)) == {
+        "read_relu": generator["up_16_relu"],
+        "up_32_relu": generator["up_32_relu"],
+    }
+    hole = maps(models.build_restorer(28, input_size=28, filters=4))
+    assert hole == {"down_14_relu": (14, 14, 4), "down_7_relu": (7, 7, 8), "up_14_relu": (14, 14, 4)}
+    # 4*4*2*32 weights that read, 4*4*32*16 and 4*4*16*1+1 that go up, 4 values a BatchNorm channel.
+    assert models.build_restorer(28, input_channels=2).count_params() == 1_024 + 8_192 + 257 + 4 * (32 + 16)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"input_size": 8}, {"input_size": 56}, {"input_channels": 0}, {"normalization": "spectral"}]
+)
+def test_what_a_restorer_cannot_be_built_for_is_named(wrong):
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))} must be"):
+        models.build_restorer(28, **wrong)

@@ -65,20 +65,20 @@ MUTATIONS = [
         "self.generator_inputs(tf.convert_to_tensor(data), self.step)",
         "gan",
     ),
-    Mutation("the content loss has no weight", "gan.py", "self.content_weight * content", "content", "gan -k restor"),
+    Mutation("the content loss has no weight", "gan.py", "self.content_weight * content", "content", "gan"),
     Mutation(
         "a restorer is the regressor alone",
         "gan.py",
         "self.adversarial_weight * self.loss_pair.generator(fake_logits)",
         "0.0",
-        "gan -k restor",
+        "gan",
     ),
     Mutation(
         "the noise of a restorer does not change",
         "gan.py",
         "super().generator_inputs(real_images, step))",
         "super().generator_inputs(real_images, 0))",
-        "gan -k restor",
+        "gan",
     ),
     Mutation(
         "a restorer for holes does not look at the whole",
@@ -244,8 +244,8 @@ MUTATIONS = [
     Mutation(
         "kernel_size is ignored",
         "training.py",
-        '{"kernel_size": settings.kernel_size, "seed": seed}',
-        '{"seed": seed}',
+        '{"kernel_size": settings.kernel_size, "classes": classes, "seed": seed}',
+        '{"classes": classes, "seed": seed}',
         "training",
     ),
     Mutation(
@@ -280,8 +280,8 @@ MUTATIONS = [
     Mutation(
         "held-out images are trained on",
         "runs.py",
-        "return images[np.sort(order[count:])], images[order[:count]]",
-        "return images[np.sort(order)], images[order[:count]]",
+        "return np.sort(order[held_out:]), order[:held_out]",
+        "return np.sort(order), order[:held_out]",
         "runs",
     ),
     Mutation(
@@ -362,8 +362,8 @@ MUTATIONS = [
     Mutation(
         "real images are not augmented",
         "gan.py",
-        "(self.augmented(real_images, salt=1))",
-        "(real_images)",
+        "(self.augmented(real_images, salt=1), labels)",
+        "(real_images, labels)",
         "augmentations",
     ),
     Mutation(

@@ -91,10 +91,10 @@ ENTERS = {
     "gan": {"augmentations", "losses", "models", "replicas"},
     "plots": {"files"},
     "callbacks": {"files", "gan", "models", "plots"},
-    "film": {"files", "plots"},
+    "film": {"files", "models", "plots"},
     "extractors": {"data", "metrics"},
     "runs": {"", "data", "devices", "extractors", "files", "presets"},
-    "scores": {"extractors", "files", "metrics", "plots", "runs"},
+    "scores": {"extractors", "files", "metrics", "models", "plots", "runs"},
     "training": {
         "callbacks", "data", "devices", "extractors", "files", "film", "gan", "models", "plots", "presets", "runs",
         "scores",

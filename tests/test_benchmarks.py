@@ -229,3 +229,86 @@ def test_a_run_of_the_conditional_table(benchmarks, monkeypatch, arm):
     assert (first[6] == "") == (arm == "none")
     if arm != "none":
         assert float(first[6]) == pytest.approx(np.mean([float(share) for share in first[7:]]), abs=1e-3)
+
+
+def test_the_sweep_draws_the_same_fair_settings(benchmarks):
+    sweep = importlib.import_module("sweep")
+    drawn = sweep.settings()
+    assert sweep.settings(10) == drawn[:10] and len({tuple(one.values()) for one in drawn}) == sweep.COUNT
+    for name in sweep.RATES:
+        logs = np.log([one[name] for one in drawn]) - np.log(sweep.LEAST)
+        assert 0 <= logs.min() and logs.max() <= np.log(sweep.MOST / sweep.LEAST)
+    for name, values in sweep.CHOICES.items():
+        assert {one[name] for one in drawn[: len(values)]} == set(values)
+    order = sweep.runs(sweep.COUNT)
+    assert [name for name, _, _ in order[:2]] == ["default"] * 2
+    assert [run for run in order if run[0] != "default"] == [(str(n), n, one) for n, one in enumerate(drawn)]
+    assert [seed for name, seed, _ in order if name == "default"] == list(sweep.SEEDS)
+    assert len(sweep.runs(3)) == 3 + len(sweep.SEEDS)
+    # The two best of three, by their first run, at its end.
+    scores = [("0", "0", 0.3, "60 s"), ("1", "1", 0.2, "60 s"), ("2", "2", 0.4, "60 s"), ("2", "2", 0.1, "15 s")]
+    scores += [("2", "100", 0.1, "60 s"), ("default", "0", 0.1, "60 s")]
+    rows = [{"setting": a, "seed": b, "a_average": score, "moment": moment} for a, b, score, moment in scores]
+    again = sweep.best([[str(row.get(name, 0)) for name in sweep.HEAD] for row in rows])
+    assert again == [(str(n), seed, drawn[n]) for n in (1, 0) for seed in sweep.OTHER_SEEDS]
+
+
+def test_the_table_of_the_sweep_holds_each_run_once(benchmarks, tmp_path, monkeypatch):
+    sweep = importlib.import_module("sweep")
+    for name, value in {"SECONDS": (0.01, 0.05), "STEPS": 2, "SCORED": 200}.items():
+        monkeypatch.setattr(sweep, name, value)
+    setting = sweep.default() | {"batch_size": 32, "filters": 8}
+    rows = sweep.train(("7", 7, setting))
+    assert {row[len(setting) + 2] for row in rows} == {"0.01 s", "0.05 s", "2 steps"}
+    assert rows[-1][len(setting) + 2] == "0.05 s" and all(len(row) == len(sweep.HEAD) for row in rows)
+    assert all(np.isfinite(float(value)) for row in rows for value in row[-6:])
+    # Numbers that stop being finite are said to be so.
+    broken = sweep.train(("8", 8, setting | {"g_learning_rate": 1e30, "d_learning_rate": 1e30}))
+    assert broken[-1][-6:] == ("inf",) * 6
+
+    # Runs that are there are not done again.
+    path = tmp_path / "table.csv"
+    path.write_text(",".join(sweep.HEAD) + "\n" + ",".join(["1", "1", *["0"] * (len(sweep.HEAD) - 2)]) + "\n")
+    asked = []
+
+    class Pool:
+        def __init__(self, *_, **__):
+            pass
+
+        def Pool(self, *_, **__):
+            return self
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def imap_unordered(self, function, wanted):
+            asked.extend(run[:2] for run in wanted)
+            return [[(*run[:2], *range(len(sweep.HEAD) - 2))] for run in wanted]
+
+    monkeypatch.setattr(sweep.multiprocessing, "get_context", Pool)
+    monkeypatch.setattr(sweep, "SEEDS", (0, 1))
+    monkeypatch.setattr(sys, "argv", ["sweep.py", "--settings", "3", "--csv", str(path)])
+    sweep.main()
+    assert asked == [("default", 0), ("default", 1), ("0", 0), ("2", 2)]
+    names = [line.split(",")[0] for line in path.read_text().splitlines()[1:]]
+    assert names == ["default", "default", "0", "1", "2"]
+
+
+def test_the_sweep_that_is_there_is_whole(benchmarks):
+    sweep = importlib.import_module("sweep")
+    with open(sweep.TABLE, newline="", encoding="utf-8") as file:
+        head, *table = csv.reader(file)
+    assert tuple(head) == sweep.HEAD
+    moments = [f"{seconds} s" for seconds in sweep.SECONDS]
+    at = head.index("moment")
+    wanted = sweep.runs(sweep.COUNT) + sweep.best(table)
+    assert len({tuple(row[:2]) for row in table}) == len(wanted)
+    for setting, seed, one in wanted:
+        rows = [row for row in table if row[:2] == [setting, str(seed)]]
+        assert [row[at] for row in rows if row[at] in moments] == moments
+        assert all(row[2:at] == list(map(str, one.values())) for row in rows)
+        steps = [int(row[head.index("steps")]) for row in rows]
+        assert (steps[-1] >= sweep.STEPS) == (f"{sweep.STEPS} steps" in [row[at] for row in rows])

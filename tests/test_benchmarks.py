@@ -312,3 +312,77 @@ def test_the_sweep_that_is_there_is_whole(benchmarks):
         assert all(row[2:at] == list(map(str, one.values())) for row in rows)
         steps = [int(row[head.index("steps")]) for row in rows]
         assert (steps[-1] >= sweep.STEPS) == (f"{sweep.STEPS} steps" in [row[at] for row in rows])
+
+
+def read_table(path):
+    with open(path, newline="", encoding="utf-8") as file:
+        head, *rows = csv.reader(file)
+    return tuple(head), rows
+
+
+def test_the_table_of_points_holds_each_seed_of_each_arm(benchmarks, monkeypatch):
+    ring_and_grid = importlib.import_module("ring_and_grid")
+    all_steps = dict(ring_and_grid.STEPS)
+    monkeypatch.setitem(ring_and_grid.STEPS, "grid", 5)
+    for arm in ring_and_grid.ARMS:
+        rows = ring_and_grid.train(("grid", arm))
+        assert [row[:4] for row in rows] == [("grid", arm, seed, step) for step in range(1, 6) for seed in range(10)]
+        assert len(rows[0]) == len(ring_and_grid.HEAD) and all(np.isfinite(float(value)) for value in rows[0][4:])
+
+    head, table = read_table(ring_and_grid.TABLE)
+    wanted = []
+    for mixture, arm in ring_and_grid.RUNS:
+        steps = [all_steps[mixture] * row // 5 for row in range(1, 6)]
+        wanted += [(mixture, arm, str(seed), str(step)) for seed in range(10) for step in steps]
+    assert head == ring_and_grid.HEAD and [tuple(row[:4]) for row in table] == wanted
+
+
+def test_ten_seeds_in_one_network_are_ten_networks(benchmarks, monkeypatch):
+    """What one seed draws does not depend on the weights of another, and each learns from its own loss alone."""
+    ring_and_grid = importlib.import_module("ring_and_grid")
+
+    def seeds_after_steps(spoilt, **options):
+        points = ring_and_grid.Points(ring_and_grid.MIXTURES["ring"], **options)
+        for weight in (points.g_weights + points.d_weights) if spoilt else []:
+            weight.assign(weight.numpy() * np.where(np.arange(10) == 4, 3.0, 1.0)[:, None, None])
+        for _ in range(3):
+            points.step()
+        return points.draw(5).numpy()
+
+    for options in ({"pack": 2, "r1_gamma": 0.1}, {"unrolled": 2}):
+        same, other = seeds_after_steps(False, **options), seeds_after_steps(True, **options)
+        moved = np.abs(same - other).max(axis=(1, 2))
+        assert moved[4] > 0.01 and np.delete(moved, 4).max() < 1e-4
+
+
+def test_an_unrolled_generator_sees_the_discriminator_move(benchmarks):
+    ring_and_grid = importlib.import_module("ring_and_grid")
+    points = ring_and_grid.Points(ring_and_grid.MIXTURES["ring"], unrolled=3)
+    weights = [weight.value for weight in points.d_weights]
+    real, fake = points.real(64), points.draw(64)
+    ahead = points.foreseen(weights, real, fake)
+    assert points.d_loss(ahead, real, fake) < points.d_loss(weights, real, fake)
+
+
+def test_the_table_of_stacked_garments_counts_combinations(benchmarks, monkeypatch):
+    stacked = importlib.import_module("stacked_garments")
+    images, labels = stacked.data.load_bundled("test")
+    kinds = [np.flatnonzero(labels == kind)[:40] for kind in (2, 8, 9)]
+    stacks = np.stack([images[places][..., 0] for places in kinds], axis=-1)
+    counts = stacked.count_modes(stacks, stacked.extractors.load("fashion"))
+    assert counts.shape == (10, 10, 10) and counts.sum() == 40 and counts.argmax() == 289
+    even = np.zeros((10, 10, 10), int)
+    even[:5, :2, 0] = 4
+    assert stacked.summary(even) == (10, 0, 8, pytest.approx(np.log(100)))
+    drawn = stacked.stack(np.arange(8, dtype=np.uint8).reshape(2, 2, 2, 1), 500, np.random.default_rng(0))
+    assert drawn.shape == (500, 2, 2, 3) and len(np.unique(drawn[:, 0, 0], axis=0)) == 8
+
+    for name, value in {"EVERY": 1, "COUNT": 30}.items():
+        monkeypatch.setattr(stacked, name, value)
+    rows = stacked.train((4, "none", 1.0, 0, 2))
+    assert [row[:5] for row in rows] == [(4, "none", 1.0, 0, 1), (4, "none", 1.0, 0, 2)]
+    assert len(rows[0]) == len(stacked.HEAD) and all(np.isfinite(float(value)) for value in rows[0][5:])
+
+    head, table = read_table(stacked.TABLE)
+    runs = [(*map(str, arm), seed, step) for arm in stacked.ARMS for seed in "012" for step in ("2000", "4000")]
+    assert head == stacked.HEAD and [tuple(row[:5]) for row in table] == runs

@@ -386,3 +386,54 @@ def test_the_table_of_stacked_garments_counts_combinations(benchmarks, monkeypat
     head, table = read_table(stacked.TABLE)
     runs = [(*map(str, arm), seed, step) for arm in stacked.ARMS for seed in "012" for step in ("2000", "4000")]
     assert head == stacked.HEAD and [tuple(row[:5]) for row in table] == runs
+
+
+def test_the_table_of_inpainting_is_whole_and_its_rows_come_again(benchmarks, monkeypatch):
+    inpainting = importlib.import_module("inpainting")
+    with open(inpainting.TABLE, newline="", encoding="utf-8") as file:
+        head, *table = csv.reader(file)
+    assert tuple(head) == inpainting.HEAD
+    for task in inpainting.TASKS:
+        found = [(method, seed) for name, method, seed, *_ in table if name == task]
+        drawn = ("search",) if task == "everything" else ("regressor", "search")
+        assert sorted(pair for pair in found if pair[1]) == [(m, str(s)) for m in drawn for s in inpainting.SEEDS]
+        assert ("truth", "") in found and len(set(found)) == len(found)
+        assert len(found) == {"everything": 4, "noise 0.25": 13, "noise 0.5": 13}.get(task, 12)
+
+    # All that draws nothing gives the table's numbers again, and what is trained or searched gives numbers.
+    monkeypatch.setattr(inpainting, "STEPS", 2)
+    monkeypatch.setattr(inpainting, "SEARCH", {"restarts": 1, "steps": 2, "learning_rate": 0.1})
+    rows = inpainting.restore(("random 80%", 0))
+    old = {tuple(row[:3]): row for row in table}
+    for row in rows:
+        values = [float(value) for value in row[3:9]]
+        assert len(row) == len(head) and np.isfinite(values[1:]).all()
+        if not row[2]:
+            np.testing.assert_allclose(values, [float(value) for value in old[tuple(row[:3])][3:9]], atol=0.02)
+
+
+def test_what_the_table_of_inpainting_is_made_of(benchmarks):
+    inpainting = importlib.import_module("inpainting")
+    masks = {task: inpainting.seen(task, (28, 28, 1)) for task in inpainting.TASKS}
+    hidden = {task: int((mask == 0).sum()) for task, mask in masks.items()}
+    assert hidden["center"] == hidden["colour center"] == 196 and hidden["half"] == 392
+    assert hidden["random 80%"] == 627 and not hidden["noise 0.5"] and not hidden["everything"]
+
+    # Both ways to the conditional mean, by pixels and by pictures, are one.
+    rng = np.random.default_rng(0)
+    training, observed = rng.normal(size=(60, 6, 6, 1)) @ rng.normal(size=(1, 1)), rng.normal(size=(3, 6, 6, 1))
+    mask = inpainting.seen("center", (6, 6, 1))
+    by_pixels = inpainting.gaussian(training, observed, mask, 0.1)
+    by_pictures = inpainting.gaussian(training[:30], observed, mask, 0.1)
+    flat, given = training[:30].reshape(30, -1), np.flatnonzero(mask)
+    covariance, mean = np.cov(flat, rowvar=False), flat.mean(axis=0)
+    block = covariance[np.ix_(given, given)] + 0.1 * np.eye(len(given))
+    expected = mean + (observed.reshape(3, -1)[:, given] - mean[given]) @ np.linalg.solve(block, covariance[given])
+    np.testing.assert_allclose(by_pictures.reshape(3, -1), expected, atol=1e-8)
+    assert by_pixels.shape == observed.shape and not np.allclose(by_pixels, by_pictures)
+
+    # The score is the course's own where both have the same number of pictures.
+    real, fake = rng.normal(size=(40, 8)), rng.normal(0.3, 1, size=(40, 8))
+    expected = importlib.import_module("dcgan_keras.metrics").kid(real, fake, subsets=2, subset_size=40).mean
+    value, error = inpainting.kid(real, fake, 8)
+    assert value == pytest.approx(expected) and error > 0

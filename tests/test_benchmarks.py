@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import pytest
 from conftest import ROOT
+from dcgan_keras import metrics
 
 
 @pytest.fixture(scope="module")
@@ -434,6 +435,46 @@ def test_what_the_table_of_inpainting_is_made_of(benchmarks):
 
     # The score is the course's own where both have the same number of pictures.
     real, fake = rng.normal(size=(40, 8)), rng.normal(0.3, 1, size=(40, 8))
-    expected = importlib.import_module("dcgan_keras.metrics").kid(real, fake, subsets=2, subset_size=40).mean
+    expected = metrics.kid(real, fake, subsets=2, subset_size=40).mean
     value, error = inpainting.kid(real, fake, 8)
     assert value == pytest.approx(expected) and error > 0
+
+
+def test_the_table_of_super_resolution_holds_each_way(benchmarks, monkeypatch):
+    super_resolution = importlib.import_module("super_resolution")
+    for name, value in {"COUNT": 8, "OTHERS": 16}.items():
+        monkeypatch.setattr(super_resolution, name, value)
+    monkeypatch.setitem(super_resolution.TASKS, "short", ("fashion", 2, (0.01,), (2, 2), 2))
+    rows = super_resolution.train(("short", 0, 2))
+    ways = [(name, number) for name in ("nearest", "bicubic", "gaussian", "weight 0.01") for number in (0, 1)]
+    assert [row[:4] for row in rows] == [("short", *way, 0) for way in ways]
+    assert len(rows[0]) == len(super_resolution.HEAD) and np.isfinite(np.array([row[4:] for row in rows], float)).all()
+    wrong, spread = (np.array([float(row[place]) for row in rows]) for place in (-2, -1))
+    assert wrong[0] == 0 < wrong[2] and np.all(wrong[1::2] == 0)  # projected ones show what was seen
+    assert spread[-1] > 0 and not spread[:-2].any()
+
+    # The table that is there has each task with each seed.
+    monkeypatch.undo()
+    with open(super_resolution.TABLE, newline="", encoding="utf-8") as file:
+        head, *table = csv.reader(file)
+    wanted = [(task, str(seed)) for task in super_resolution.TASKS for seed in super_resolution.SEEDS]
+    assert tuple(head) == super_resolution.HEAD and list(dict.fromkeys((row[0], row[3]) for row in table)) == wanted
+
+
+def test_the_kid_of_all_pairs_is_the_modules_and_its_error_the_jackknifes(benchmarks):
+    super_resolution = importlib.import_module("super_resolution")
+    rng = np.random.default_rng(0)
+    real, fake = rng.normal(0, 1, (20, 5)), rng.normal(0.3, 1, (20, 5))
+    value, error = super_resolution.kid_and_error(real, fake)
+    assert value == pytest.approx(metrics.kid(real, fake, subset_size=20).mean)
+    without = [super_resolution.kid_and_error(real, np.delete(fake, n, axis=0))[0] for n in range(20)]
+    assert error == pytest.approx(np.sqrt(19) * np.std(without))
+
+
+def test_the_gaussian_estimate_is_exact_where_the_map_is_linear(benchmarks):
+    super_resolution = importlib.import_module("super_resolution")
+    rng = np.random.default_rng(0)
+    seen, weights = rng.normal(size=(60, 2, 2)), rng.normal(size=(4, 9))
+    images = (seen.reshape(60, 4) @ weights + 3).reshape(60, 3, 3)
+    found = super_resolution.gaussian(seen[:50], images[:50], seen[50:])
+    np.testing.assert_allclose(found, images[50:], atol=1e-4)

@@ -39,6 +39,11 @@ def kill_after(process: subprocess.Popen, seconds: float) -> str | None:
     return None if process.wait() == -9 else rest.strip()
 
 
+def epochs_of(newest: list[Path]) -> int:
+    """Reads from the name of the newest checkpoint, if there is one, how many epochs it has."""
+    return int(newest[0].name.split("-")[1].split(".")[0]) if newest else 0
+
+
 def arrays(path: Path) -> dict[str, np.ndarray]:
     """Reads everything in a checkpoint."""
     found = {}
@@ -79,18 +84,20 @@ def main() -> None:
         # Once more, until it has gone an epoch beyond what the last kill left.
         left = callbacks.checkpoints(killed / "checkpoints")[-1:]
         process = start(killed, *how(killed))
-        while callbacks.checkpoints(killed / "checkpoints")[-1:] in ([], left) and process.poll() is None:
+        while epochs_of(newest := callbacks.checkpoints(killed / "checkpoints")[-1:]) < 1 or newest == left:
+            if process.poll() is not None:
+                break
             time.sleep(0.1)
         process.kill()
         process.communicate()
 
-        newest = callbacks.checkpoints(killed / "checkpoints")[-1]
-        epochs = int(newest.name.split("-")[1].split(".")[0])
+        newest = callbacks.checkpoints(killed / "checkpoints")[-1:]
+        epochs = epochs_of(newest)
         output = start(calm, "--epochs", str(epochs), *TINY).communicate()[0]
         expected = callbacks.checkpoints(calm / "checkpoints")
         if not expected:
             raise SystemExit(output)
-        one, other = arrays(newest), arrays(expected[-1])
+        one, other = arrays(newest[0]), arrays(expected[-1])
         equal = one.keys() == other.keys() and all(np.array_equal(one[name], other[name]) for name in one)
 
     for problem in problems:

@@ -7,6 +7,7 @@
     plots              arrays in, pictures out
     metrics, extractors, scores    how good it is
     latent             what a trained generator is used for: search, walks, directions, units
+    restoring          holes filled, noise removed, small pictures enlarged
     devices, replicas  where it runs; what several replicas owe each other
     presets, runs, training        named hyperparameters; a run folder; a run trained, resumed and finished
 

@@ -4,13 +4,15 @@ import dataclasses
 import inspect
 import os
 import platform
+import re
 import shlex
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, NamedTuple, Optional
 
 import typer
 
@@ -178,9 +180,11 @@ def new_run(folder: Optional[Path], asked: dict, changes: dict, conditional: boo
         images, labels = runs.load_images(this), None
     suited = presets.suited(this.settings, runs.trained_on(this, len(images)), changes.keys(), name)
     if suited != this.settings:
+        chosen = [f"--epochs {suited.epochs}", f"--batch-size {suited.batch_size}"]
+        chosen += [f"--augment {suited.augment}"] * (suited.augment != this.settings.augment)
         typer.echo(
-            f"{len(images):,} images are not the number that the preset was made for: --epochs {suited.epochs} and "
-            f"--batch-size {suited.batch_size} unless you give others."
+            f"{len(images):,} images are not the number that the preset was made for: {', '.join(chosen[:-1])} and "
+            f"{chosen[-1]} unless you give others."
         )
         this = dataclasses.replace(this, settings=suited)
     runs.check_images(this, images)
@@ -277,7 +281,7 @@ def newest_generator(path: Path):
 
 
 def class_number(path: Path, generator, name: str) -> int:
-    """Finds the class that is asked for, by its name in the run or by its number."""
+    """Finds the class that is asked for: by its name in the run, by a word that only one name has, or by its number."""
     from dcgan_keras import models, runs
 
     count = models.classes(generator)
@@ -285,12 +289,207 @@ def class_number(path: Path, generator, name: str) -> int:
         raise ValueError("This generator draws what chance gives: only one trained with --conditional takes --class.")
     names = [str(number) for number in range(count)]
     known = runs.open_run(path).class_names if (path / "config.json").is_file() else ()
-    for number, each in enumerate(known):
-        if each.casefold() == name.casefold():
-            return number
+    asked, folded = name.casefold(), [each.casefold() for each in known]
+    if asked in folded:
+        return folded.index(asked)
+    with_word = [number for number, each in enumerate(folded) if asked in re.split(r"\W+", each)]
+    if len(with_word) == 1:
+        return with_word[0]
     if name not in names:
         raise ValueError(f"--class must be one of {', '.join([*known, *names])}, got {name!r}.")
     return int(name)
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="A run folder, or a generator.keras file.")],
+    format: Annotated[str, typer.Option(help="onnx, litert or saved_model.")],
+    out: Annotated[
+        Optional[Path],
+        typer.Option(
+            help="The file to write; of saved_model, the folder.",
+            show_default="generator.onnx, .tflite or _saved_model, beside what is exported",
+        ),
+    ] = None,
+) -> None:
+    """Write a trained generator for other runtimes: ONNX, LiteRT, TensorFlow Serving."""
+    with one_sentence_errors():
+        from dcgan_keras import export
+
+        write, ending = export.get(format)
+        path = run.expanduser()
+        beside = path / f"generator{ending}" if path.is_dir() else path.with_name(path.stem + ending)
+        out = beside if out is None else out.expanduser()
+        write(newest_generator(path), out)
+        parts = [out] if out.is_file() else [part for part in out.rglob("*") if part.is_file()]
+        typer.echo(f"Wrote {out} ({sum(part.stat().st_size for part in parts):,} bytes)")
+
+
+@app.command()
+def restore(
+    run: Annotated[Path, typer.Argument(help="A run folder, or a generator.keras file.")],
+    pictures: Annotated[list[Path], typer.Argument(help="Picture files, and folders of them.")],
+    inpaint: Annotated[
+        Optional[str],
+        typer.Option(
+            metavar="MASK", help="Fill the part where this picture is white; center: the middle.", show_default=False
+        ),
+    ] = None,
+    denoise: Annotated[bool, typer.Option("--denoise", help="Remove noise.")] = False,
+    upscale: Annotated[
+        Optional[int], typer.Option(metavar="FACTOR", help="Enlarge so many times.", show_default=False)
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("restored"),
+    restarts: Annotated[int, typer.Option(min=1, help="Random starts for each picture.")] = 4,
+    steps: Annotated[int, typer.Option(min=1, help="Of each start.")] = 300,
+    prior: Annotated[
+        Optional[float],
+        typer.Option(help="How much more to trust the generator than the picture.", show_default="0.01"),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the starts.")] = 0,
+) -> None:
+    """Fill holes, remove noise or enlarge pictures with a trained generator that knows pictures of their kind.
+
+    For each picture it writes NAME.png, a row of before, after and where the starts differ (white: by half the range or
+    more), and NAME_restored.png. Pictures are cropped and resized to the generator's size, as in training.
+    """
+    with one_sentence_errors():
+        import numpy as np
+        from dcgan_keras import pictures as reader
+        from dcgan_keras import plots, restoring
+
+        if [inpaint is not None, denoise, upscale is not None].count(True) != 1:
+            raise ValueError("Say what to do, one of --inpaint MASK, --denoise and --upscale FACTOR.")
+        generator = newest_generator(run.expanduser())
+        size, width, channels = restoring.image_shape(generator)
+        if size != width or channels not in (1, 3):
+            raise ValueError(f"Pictures are fitted to squares, grey or colour; it draws {size}x{width}x{channels}.")
+        search = {"restarts": restarts, "steps": steps, "seed": seed}
+        search["prior"] = restoring.PRIOR if prior is None else prior
+        repair = repair_of(generator, inpaint, upscale, search)
+        found, failed = pictures_to_restore([path.expanduser() for path in pictures], out.expanduser())
+        shown = False
+        for path, name in found:
+            try:
+                image, remarks = reader.read(path, repair.size, channels, **repair.reading)
+            except Exception as error:  # of any kind: one picture must not cost the others
+                typer.echo(f"Error: {path}: {reader.reason(error)}.", err=True)
+                failed += 1
+                continue
+            restored = repair.restore(image[None])
+            after, spread = restored.images[0], restored.spread[0][..., None].repeat(channels, axis=-1)
+            row = np.stack([repair.before(image), *map(plots.to_uint8, (after, 4 * spread - 1))])
+            plots.save_grid(out.expanduser() / f"{name}.png", row, columns=3, scale=max(1, 180 // size))
+            plots.save_image(out.expanduser() / f"{name}_restored.png", after)
+            apart = (spread[repair.unknown] ** 2).mean() ** 0.5
+            typer.echo(
+                f"{path}: {repair.done}; {127.5 * restored.errors[0]:.1f} from what is known, {127.5 * apart:.1f} "
+                f"between starts{''.join(f' ({remark})' for remark in remarks)}. Wrote {out / name}.png"
+            )
+            shown = True
+        if shown:
+            typer.echo("The differences are root mean squares in grey levels, of 0 to 255.")
+        if failed:
+            raise typer.Exit(1)
+
+
+class Repair(NamedTuple):
+    """How `restore` treats each picture.
+
+    Attributes:
+        size: in pixels, to which pictures are fitted when they are read.
+        reading: further options of `pictures.read`.
+        restore: from uint8 images to `restoring.Restored`.
+        before: from a uint8 image of `size` to what is shown beside the restored one.
+        unknown: bool (height, width) of the generator's images, True where they decide.
+        done: in words.
+    """
+
+    size: int
+    reading: dict
+    restore: Callable
+    before: Callable
+    unknown: object
+    done: str
+
+
+def repair_of(generator, mask: Optional[str], factor: Optional[int], search: dict) -> Repair:
+    """Says what is to be done: a hole filled if there is a mask, enlarged if there is a factor, else noise removed."""
+    import numpy as np
+    from dcgan_keras import pictures, restoring
+    from PIL import Image
+
+    size = restoring.image_shape(generator)[0]
+    everywhere = np.ones((size, size), bool)
+    means = {"resampling": Image.Resampling.BOX}
+    if mask is not None:
+        hole = restoring.center(size)
+        if mask != "center":
+            try:
+                hole = pictures.read(Path(mask).expanduser(), size, 1, smallest=1, **means)[0][..., 0] > 127
+            except Exception as error:  # of any kind, as a file may hold anything
+                raise ValueError(f"The mask {mask}: {pictures.reason(error)}.") from error
+            if hole.all() or not hole.any():
+                raise ValueError(f"The mask {mask} is {'all' if hole.all() else 'nowhere'} white: white is the hole.")
+        return Repair(
+            size,
+            {},
+            lambda images: restoring.inpaint(generator, images, hole, **search),
+            lambda image: np.where(hole[..., None], np.uint8(128), image),
+            hole,
+            f"{hole.sum()} of {hole.size} pixels filled",
+        )
+    if factor is not None:
+        small = restoring.small_shape(generator, factor)[0]
+        return Repair(
+            small,
+            {"smallest": small, **means},
+            lambda images: restoring.upscale(generator, images, factor, **search),
+            lambda image: image.repeat(factor, axis=0).repeat(factor, axis=1),
+            everywhere,
+            f"{small}x{small} enlarged to {size}x{size}",
+        )
+    return Repair(
+        size,
+        {},
+        lambda images: restoring.denoise(generator, images, **search),
+        lambda image: image,
+        everywhere,
+        "noise removed",
+    )
+
+
+def pictures_to_restore(paths: list[Path], out: Path) -> tuple[list[tuple[Path, str]], int]:
+    """Lists pictures, each with a name of its own for what is made of it, and counts what cannot be opened."""
+    from dcgan_keras import data
+
+    found, failed, target = [], 0, out.resolve()
+    for path in paths:
+        if target in (path.resolve(), path.resolve().parent):
+            raise ValueError(f"--out {out} is where the pictures are: name another folder, so that none is lost.")
+        if not path.is_dir():
+            found.append((path, path.stem))
+            continue
+        inside, others, closed = data.find_pictures(path)
+        inside = [each for each in inside if target not in each.resolve().parents]
+        if not inside:
+            closed.append("no picture in it")
+        if others:
+            warnings.warn(f"Not read in {path}: {others}.", stacklevel=1)
+        for reason in closed:
+            typer.echo(f"Error: {path}: {reason}.", err=True)
+        failed += len(closed)
+        found += [(each, "-".join(each.relative_to(path).with_suffix("").parts)) for each in inside]
+    named, taken = [], set()
+    for path, name in found:
+        name = name[:50]  # a name in any script stays within 255 bytes
+        number, first = 1, name
+        while {name.casefold(), f"{name}_restored".casefold()} & taken:
+            number += 1
+            name = f"{first}-{number}"
+        taken |= {name.casefold(), f"{name}_restored".casefold()}
+        named.append((path, name))
+    return named, failed
 
 
 @app.command()

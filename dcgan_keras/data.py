@@ -180,7 +180,7 @@ def look(source: str | Path = "bundled", *, data_dir: str | Path | None = None) 
     folder = Path(os.path.expanduser(source))
     if not folder.is_dir() or _is_run(folder):
         return None
-    paths = _find_pictures(folder)[0]
+    paths = find_pictures(folder)[0]
     found = []
     for path in paths[:: max(1, len(paths) // LOOKED_AT)][:LOOKED_AT]:
         with contextlib.suppress(Exception):  # of any kind: one that cannot be read says nothing
@@ -409,7 +409,7 @@ def _load_folder(folder: Path, image_size: int, channels: int) -> Labelled:
         )
     if _is_run(folder):
         raise ValueError(f"{folder} is the folder of a run: name the folder of its images.")
-    paths, others, skipped = _find_pictures(folder)
+    paths, others, skipped = find_pictures(folder)
     tried = len(paths) + len(skipped)
     if not paths:
         raise ValueError(
@@ -453,8 +453,13 @@ def _load_folder(folder: Path, image_size: int, channels: int) -> Labelled:
     return Labelled(images[:count], labels, tuple(names))
 
 
-def _find_pictures(folder: Path) -> tuple[list[Path], str, list[str]]:
-    """Lists the picture files, counts the others by their ending in words, and names folders that cannot be opened."""
+def find_pictures(folder: Path) -> tuple[list[Path], str, list[str]]:
+    """Lists the picture files of a folder and its subfolders, as `load_images` reads them.
+
+    Returns:
+        Their paths in the order of their names, the other files counted by their ending in words, and the folders that
+        cannot be opened, each with why.
+    """
     paths, others, skipped, entered = [], collections.Counter(), [], set()
     wanted = pictures.endings()
 

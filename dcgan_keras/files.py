@@ -1,4 +1,4 @@
-"""Files written whole or not at all, so that a kill at any moment leaves the old file or the new one."""
+"""Files and folders written whole or not at all, so that a kill at any moment leaves the old file or the new one."""
 
 import contextlib
 import errno
@@ -50,6 +50,37 @@ def atomic(path: str | Path) -> Iterator[Path]:
             unfinished.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def atomic_folder(path: str | Path) -> Iterator[Path]:
+    """Does for a folder what `atomic` does for a file. A kill between two renames at the end leaves neither.
+
+    Args:
+        path: the folder to make. What is there under this name is replaced, so look first. Its parent is made when
+            missing.
+
+    Yields:
+        A temporary path to make the folder at.
+
+    Raises:
+        OSError: in one sentence, if the disk is full or may not be written to.
+    """
+    path = Path(path)
+    unfinished = path.parent / (_PREFIX + secrets.token_hex(8))
+    try:
+        unfinished.mkdir(parents=True)
+        yield unfinished / "new"
+        if path.exists():
+            os.replace(path, unfinished / "old")
+        os.replace(unfinished / "new", path)
+    except OSError as error:
+        reason = _reason(error, path / "file")
+        if reason is None:
+            raise
+        raise OSError(f"Cannot write {path}: {reason}. Its last version, if there was one, is intact.") from error
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
 def _replace(unfinished: Path, path: Path) -> None:
     """Renames over the old file. Windows refuses that while a program has it open: tried again for a short while."""
     end = time.monotonic() + _PATIENCE
@@ -84,6 +115,8 @@ def _reason(error: Exception, path: Path) -> str | None:
 
 def remove_unfinished(folder: str | Path) -> None:
     """Deletes what a killed process left half-written anywhere below `folder`, as far as it may be deleted."""
-    for path in Path(folder).rglob(f"{_PREFIX}*"):
+    for path in list(Path(folder).rglob(f"{_PREFIX}*")):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
         with contextlib.suppress(OSError):
             path.unlink()

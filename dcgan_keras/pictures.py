@@ -61,13 +61,22 @@ def endings() -> tuple[str, ...]:
     return tuple(ending for name, those in FORMATS.items() if name in Image.OPEN for ending in those)
 
 
-def read(path: str | os.PathLike, image_size: int, channels: int) -> tuple[np.ndarray, list[str]]:
+def read(
+    path: str | os.PathLike,
+    image_size: int,
+    channels: int,
+    *,
+    smallest: int = MIN_SIDE,
+    resampling: Image.Resampling = Image.Resampling.LANCZOS,
+) -> tuple[np.ndarray, list[str]]:
     """Reads a picture file, whatever its size and depth. Its format is what it holds, not what its name says.
 
     Args:
         path: of the file.
         image_size: height and width wanted, in pixels.
         channels: 1 for grey, 3 for RGB.
+        smallest: pixels that both sides must have.
+        resampling: as in `fit_image`.
 
     Returns:
         uint8 of shape (image_size, image_size, channels), and what its owner should know, a few words each.
@@ -79,14 +88,14 @@ def read(path: str | os.PathLike, image_size: int, channels: int) -> tuple[np.nd
         raise ValueError("a broken link, or no file")  # opening a pipe would wait for ever
     with _own_limits() as caught, Image.open(path, formats=_formats(path)) as image:
         width, height = image.size
-        if min(width, height) < MIN_SIDE:
-            raise ValueError(f"{width}x{height} pixels, under {MIN_SIDE}")
+        if min(width, height) < smallest:
+            raise ValueError(f"{width}x{height} pixels, under {smallest}")
         limit = HUNGRY.get(image.format, MAX_PIXELS)
         if width * height > limit:
             raise ValueError(f"over {limit // 1_000_000} million pixels")
         # JPEG alone has this: it is decoded at a half, a quarter or an eighth, and several times as fast.
         image.draft("L" if channels == 1 else None, (2 * image_size, 2 * image_size))
-        array = fit_image(image, image_size, channels)
+        array = fit_image(image, image_size, channels, resampling)
         return array, [str(each.message) for each in caught if issubclass(each.category, PictureWarning)]
 
 
@@ -120,7 +129,12 @@ def reason(error: Exception) -> str:
     return f"not a readable image: {type(error).__name__}"
 
 
-def fit_image(image: Image.Image, image_size: int, channels: int) -> np.ndarray:
+def fit_image(
+    image: Image.Image,
+    image_size: int,
+    channels: int,
+    resampling: Image.Resampling = Image.Resampling.LANCZOS,
+) -> np.ndarray:
     """Turns any picture into a square of the wanted size: upright, on white, cropped at the center, antialiased.
 
     Large pictures are first averaged over blocks, down to two to four times the wanted size. Nothing else of the
@@ -131,6 +145,7 @@ def fit_image(image: Image.Image, image_size: int, channels: int) -> np.ndarray:
             Of an animation, the first frame counts.
         image_size: height and width wanted, in pixels.
         channels: 1 for grey, 3 for RGB.
+        resampling: how pixels are made of others. BOX takes the mean over the area that each covers, to one grey level.
 
     Returns:
         uint8 of shape (image_size, image_size, channels).
@@ -163,7 +178,7 @@ def fit_image(image: Image.Image, image_size: int, channels: int) -> np.ndarray:
 
     turn = TURNS.get(_orientation(image))
     square = square if turn is None else square.transpose(turn)
-    square = square.resize((image_size, image_size), Image.Resampling.LANCZOS)
+    square = square.resize((image_size, image_size), resampling)
     array = np.asarray(square, np.uint8).reshape(image_size, image_size, channels)
     if array.max() < 16:
         warnings.warn("nearly black", PictureWarning, stacklevel=2)

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import importlib.util
 import io
 import os
 import subprocess
@@ -34,6 +35,8 @@ TINY_OPTIONS = "--g-filters 2 --d-filters 3 --latent-dim 4 --batch-size 500 --fr
 SLOW = (
     "test_devices",
     "test_notebooks",
+    "test_site",
+    "test_classroom",
     "test_training",
     "test_cli",
     "test_benchmarks",
@@ -44,6 +47,14 @@ SLOW = (
 
 def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: SLOW.index(item.path.stem) if item.path.stem in SLOW else len(SLOW))
+
+
+def from_site(name: str):
+    """Imports a script of `site/`, which is no package."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "site" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture
@@ -78,6 +89,17 @@ def dcgan_here(*arguments, cwd=".") -> subprocess.CompletedProcess:
     finally:
         os.chdir(before)
     return subprocess.CompletedProcess(arguments, end.value.code, out.getvalue(), err.getvalue())
+
+
+def lively(generator):
+    """Gives a generator weights under which every layer matters: those of the start draw all but nothing."""
+    rng = np.random.default_rng(0)
+    for layer in generator.layers:
+        weights = [rng.normal(scale=0.3, size=weight.shape) for weight in layer.get_weights()]
+        if "norm" in layer.name:
+            weights = [np.abs(weight) + 0.5 for weight in weights]  # variances are above 0
+        layer.set_weights(weights)
+    return generator
 
 
 def all_weights(gan) -> np.ndarray:

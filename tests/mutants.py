@@ -393,6 +393,28 @@ MUTATIONS = [
     Mutation("spectral vectors stand still", "layers.py", "self.right.assign(right)", "pass", "layers"),
     Mutation("a pack mixes rows", "gan.py", "(0, 2, 3, 1, 4)), (-1", "(0, 1, 2, 3, 4)), (-1", "gan"),
     Mutation("high quality is two deviations", "metrics.py", "3 * deviation", "2 * deviation", "metrics"),
+    # Restoring
+    Mutation(
+        "nothing is pasted around a hole",
+        "restoring.py",
+        "np.where(hole[..., np.newaxis], found, images[:, np.newaxis])",
+        "found",
+        "restoring",
+    ),
+    Mutation(
+        "the search sees into the hole", "restoring.py", "known / np.sqrt(known.mean())", "known + 1", "restoring"
+    ),
+    Mutation(
+        "the best start is the worst",
+        "restoring.py",
+        "argsort(axis=0, kind=",
+        "__neg__().argsort(axis=0, kind=",
+        "restoring",
+    ),
+    Mutation("results are written over the pictures", "__main__.py", "if target in (path", "if None in (path", "cli"),
+    Mutation(
+        "a small picture is taken as any other", "__main__.py", '"smallest": small, **means', '"smallest": 8', "cli"
+    ),
     # Several devices
     Mutation(
         "replicas draw the same latent vectors",
@@ -403,6 +425,22 @@ MUTATIONS = [
     ),
     Mutation("replicas add up their losses", "replicas.py", "return loss / count()", "return loss", "devices"),
     Mutation("hosts need not agree", "devices.py", "if len(set(values)) > 1:", "if False:", "devices"),
+    # Export
+    Mutation(
+        "a generator of half precision is exported in half precision",
+        "export.py",
+        'if any(layer.compute_dtype != "float32" for layer in network.layers):',
+        "if False:",
+        "export",
+    ),
+    Mutation("any folder gives way to a SavedModel", "export.py", "raise FileExistsError(", "print(", "export"),
+    Mutation("an ONNX file draws one image at a time", "export.py", 'dim_param = "batch"', "dim_value = 1", "export"),
+    Mutation(
+        "an ONNX file is asked for without its packages", "export.py", "    if missing:\n", "    if False:\n", "export"
+    ),
+    Mutation(
+        "a folder that failed takes the old one's place", "files.py", 'yield unfinished / "new"', "yield path", "export"
+    ),
 ]
 
 

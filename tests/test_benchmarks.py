@@ -1,5 +1,6 @@
 """The benchmarks run and count right. How fast anything is, no test asserts."""
 
+import ast
 import csv
 import importlib
 import json
@@ -9,7 +10,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, lively
 from dcgan_keras import metrics
 
 
@@ -440,6 +441,92 @@ def test_what_the_table_of_inpainting_is_made_of(benchmarks):
     assert value == pytest.approx(expected) and error > 0
 
 
+@pytest.fixture(scope="module")
+def runtimes(benchmarks):
+    return importlib.import_module("runtimes")
+
+
+def generators():
+    from dcgan_keras import build_generator, data, models
+
+    for name in ("fashion", "emoji"):
+        yield models.load_generator(data.assets_folder() / "weights" / f"{name}_generator.keras")
+    for kernel_size in (2, 3, 5, 6):
+        yield lively(build_generator(28, 3, latent_dim=7, filters=3, kernel_size=kernel_size))
+
+
+def drawn_twice(generator, draw):
+    latents = np.random.default_rng(1).normal(size=(9, generator.input_shape[-1])).astype("float32")
+    return draw(latents), generator(latents, training=False)
+
+
+def test_the_twin_in_numpy_draws_what_keras_draws(runtimes):
+    for generator in generators():
+        weights = runtimes.weights_of(generator)
+        found, wanted = drawn_twice(generator, lambda z, weights=weights: runtimes.numpy_generator(weights, z))
+        assert found.dtype == np.float32 and np.std(wanted) > 0.1
+        np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+def test_the_twin_in_pytorch_draws_what_keras_draws(runtimes):
+    torch = pytest.importorskip("torch")
+    for generator in generators():
+        weights = runtimes.weights_of(generator)
+        twin = runtimes.torch_generator(weights)
+        runtimes.carry_over(weights, twin, len(weights["project_norm"][0]))
+        twin.eval()
+        with torch.inference_mode():
+            found, wanted = drawn_twice(generator, lambda z, twin=twin: twin(torch.from_numpy(z)).numpy())
+        np.testing.assert_allclose(found.transpose(0, 2, 3, 1), wanted, atol=1e-5)
+
+
+def test_ten_steps_in_pytorch_are_those_in_keras(runtimes):
+    """In float64 to rounding. In float32 at first: a GAN magnifies what the last digit differs by."""
+    pytest.importorskip("torch")
+    rows = np.array(runtimes.compare_steps(10, seed=0), dtype=float)
+    keras_losses, default, alike = rows[:, 2:4], rows[:, 4:6], rows[:, 6:8]
+    assert rows[:, 1].tolist() == list(range(1, 11)) and rows[:, 8].max() < 1e-12
+    np.testing.assert_allclose(alike[:3], keras_losses[:3], atol=2e-4)
+    np.testing.assert_allclose(default[0], keras_losses[0], atol=1e-5)
+    assert np.ptp(keras_losses[:, 0]) > 0.3  # it did train
+
+
+def test_the_tables_of_runtimes_are_written(runtimes, tmp_path, monkeypatch, capsys):
+    paths = tmp_path / "runtimes.csv", tmp_path / "torch_steps.csv"
+    options = ["--generators", "fashion", "--seconds", "0.01", "--steps", "1"]
+    monkeypatch.setattr(sys, "argv", ["runtimes.py", *options, "--csv", str(paths[0]), "--steps-csv", str(paths[1])])
+    runtimes.main()
+    found = table(paths[0])
+    assert [row["runtime"] for row in found][:2] == ["Keras", "SavedModel"] and found[-1]["runtime"] == "NumPy"
+    assert all(float(row["difference"]) < 1e-5 and float(row["ms_one"]) > 0 for row in found)
+    assert paths[1].is_file() == (runtimes.torch is not None)
+
+
+def table(path):
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return list(csv.DictReader(line for line in lines if not line.startswith("#")))
+
+
+def test_the_committed_tables_of_runtimes_say_what_the_notebook_says():
+    found = table(ROOT / "assets" / "tables" / "runtimes.csv")
+    assert len(found) == 12 and all(float(row["difference"]) <= 1e-5 for row in found)
+    steps = table(ROOT / "assets" / "tables" / "torch_steps.csv")
+    assert len(steps) == 30 and all(float(row["double"]) <= 5e-15 for row in steps)
+
+
+def test_notebook_18_has_the_functions_of_the_script():
+    def functions(text):
+        nodes = [node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)]
+        return {node.name: ast.unparse(node) for node in nodes}
+
+    script = functions((ROOT / "benchmarks" / "runtimes.py").read_text(encoding="utf-8"))
+    notebook = json.loads((ROOT / "notebooks" / "18_tools_and_resources.ipynb").read_text(encoding="utf-8"))
+    code = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    found = functions("\n".join(cell for cell in code if "%pip" not in cell))
+    same = {name for name in found if name in script}
+    assert len(same) >= 10 and all(found[name] == script[name] for name in same)
+
+
 def test_the_table_of_super_resolution_holds_each_way(benchmarks, monkeypatch):
     super_resolution = importlib.import_module("super_resolution")
     for name, value in {"COUNT": 8, "OTHERS": 16}.items():
@@ -478,3 +565,57 @@ def test_the_gaussian_estimate_is_exact_where_the_map_is_linear(benchmarks):
     images = (seen.reshape(60, 4) @ weights + 3).reshape(60, 3, 3)
     found = super_resolution.gaussian(seen[:50], images[:50], seen[50:])
     np.testing.assert_allclose(found, images[50:], atol=1e-4)
+
+
+@pytest.mark.parametrize("arm", ["voxels", "motion", "channels"])
+def test_a_run_beyond_images(benchmarks, monkeypatch, arm):
+    beyond = importlib.import_module("beyond_images")
+    for name in ("furniture", "moving"):
+        original = getattr(beyond, name)
+        few = {"furniture": lambda count, seed, f=original: f(64, seed)}
+        few["moving"] = lambda images, count, seed, f=original: f(images, min(count, 64), seed)
+        monkeypatch.setattr(beyond, name, few[name])
+    rows = beyond.train((arm, 0, 2))
+    assert all(len(row) == len(beyond.HEAD) and row[:3] == (arm, 0, 2) for row in rows)
+    found = {row[4]: float(row[5]) for row in rows}
+    assert all(np.isfinite(value) for value in found.values())
+    if arm == "voxels":
+        assert all(0 <= value <= 1 for value in found.values()) and found["valid 0.9"] <= found["valid"]
+    else:
+        assert found["speed"] >= 0 and found["drift"] >= 0 and -1 <= found["straightness"] <= 1
+
+    # The table that is there has each arm with each seed.
+    with open(beyond.TABLE, newline="", encoding="utf-8") as file:
+        head, *table = csv.reader(file)
+    assert tuple(head) == beyond.HEAD
+    seeds = [row[1] for row in table if row[0] == arm]
+    assert seeds == [seed for seed in map(str, beyond.SEEDS) for _ in rows]
+    assert {row[4] for row in table if row[0] == arm} == set(found)
+
+
+def test_what_is_made_beyond_images_is_right(benchmarks):
+    beyond = importlib.import_module("beyond_images")
+    assert beyond.valid(beyond.furniture(50, 3) > 0.5, 0.9) == 1
+    grids = np.zeros((2, 4, 4), bool)
+    grids[0, 0, 0] = grids[0, 1, 1] = grids[0, 3, 3] = True  # corners do not touch
+    grids[1, 0] = grids[1, :, 3] = True
+    assert beyond.pieces(grids).tolist() == [3, 1]
+    pictures = np.full((1, 28, 28, 1), 200, np.uint8)
+    clips, places = beyond.moving(pictures, 20, 0)
+    steps = np.diff(beyond.track(clips), axis=1)
+    assert np.median(np.abs(steps - np.diff(places, axis=1))) < 0.1
+    assert (beyond.straightness(clips) <= 1).all() and beyond.straightness(clips).mean() > 0.6
+
+
+def test_the_notebook_beyond_images_has_the_functions_of_the_script():
+    """Both are read alone: one opens in Colab, the other runs without a notebook."""
+
+    def functions(source):
+        return {node.name: ast.dump(node) for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)}
+
+    script = functions((ROOT / "benchmarks" / "beyond_images.py").read_text(encoding="utf-8"))
+    cells = json.loads((ROOT / "notebooks" / "17_beyond_images.ipynb").read_text(encoding="utf-8"))["cells"][3:]
+    sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    shared = [(name, code) for source in sources for name, code in functions(source).items() if name in script]
+    own = {"train"}  # of the notebook
+    assert len(shared) > 20 and all(code == script[name] for name, code in shared if name not in own)

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
 import dcgan_keras
 import imageio.v3 as imageio
@@ -19,8 +20,9 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import TINY_OPTIONS, dcgan, dcgan_here
-from dcgan_keras import callbacks, presets
+from conftest import TINY_OPTIONS, dcgan, dcgan_here, lively
+from dcgan_keras import build_generator, callbacks, models, presets, runs
+from dcgan_keras.__main__ import class_number
 from PIL import Image
 
 
@@ -367,6 +369,21 @@ def test_a_class_is_drawn_by_name_and_by_number(kinds, tmp_path):
     assert each.returncode == 0 and len(list((tmp_path / "new").iterdir())) == 3
 
 
+@pytest.mark.parametrize(
+    "name, number", [("ankle boot", 2), ("Boot", 2), ("top", 0), ("shirt", 1), ("1", 1), ("dress", None), ("t", 0)]
+)
+def test_a_class_is_found_by_a_word_that_no_other_has(tmp_path, monkeypatch, name, number):
+    (tmp_path / "config.json").write_text("{}", encoding="utf-8")
+    names = ("T-shirt/top", "shirt", "ankle boot", "old dress", "new dress")
+    monkeypatch.setattr(runs, "open_run", lambda _: types.SimpleNamespace(class_names=names))
+    generator = models.build_generator(28, filters=2, latent_dim=4, classes=5)
+    if number is None:
+        with pytest.raises(ValueError, match="--class must be one of T-shirt/top, shirt"):
+            class_number(tmp_path, generator, name)
+    else:
+        assert class_number(tmp_path, generator, name) == number
+
+
 def test_a_told_run_is_resumed_scored_and_filmed(kinds):
     resumed = dcgan_here("train", "--resume", "--run", kinds / "run", "--epochs", 11)
     assert resumed.returncode == 0 and "Told apart: dark, light" in resumed.stdout, resumed.stderr
@@ -391,3 +408,140 @@ def test_what_only_told_runs_can_do(cli_run, pictures):
     ):
         result = dcgan_here(*arguments, cwd=pictures.parent)
         assert result.returncode == 2 and sentence in result.stderr, result.stderr
+
+
+# Restored pictures
+
+
+@pytest.fixture(scope="module")
+def to_restore(tmp_path_factory):
+    """Two generators, grey and colour, a folder of odd pictures, one of 28x28 and one of 7x7."""
+    folder = tmp_path_factory.mktemp("restore")
+    models.save(lively(build_generator(28, filters=2)), folder / "grey.keras")
+    models.save(lively(build_generator(32, 3, filters=2)), folder / "colour.keras")
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 40, 3), dtype=np.uint8)
+    colour = Image.fromarray(pixels)
+    odd = folder / "odd"
+    (odd / "sub").mkdir(parents=True)
+    colour.crop((0, 0, 1, 1)).save(odd / "dot.png")
+    colour.resize((3000, 20)).save(odd / "wide.png")
+    colour.convert("RGBA").save(odd / "alpha.png")
+    colour.convert("CMYK").save(odd / "alpha.jpg")
+    Image.fromarray(pixels[..., 0].astype(np.uint16) * 257).save(odd / "deep.png")
+    colour.convert("P").save(odd / "sub" / "palette.gif")
+    colour.resize((300, 300)).save(odd / "cut.jpg")
+    whole = (odd / "cut.jpg").read_bytes()
+    (odd / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    (odd / "text.png").write_text("not a picture")
+    (odd / "notes.txt").write_text("not meant as one")
+    Image.fromarray(pixels[:28, :28, 0]).save(folder / "fits.png")
+    Image.fromarray(pixels[:7, :7, 0]).save(folder / "small.png")
+    return folder
+
+
+FEW = ["--restarts", 2, "--steps", 2]
+
+
+@pytest.mark.parametrize("generator", ["grey", "colour"])
+@pytest.mark.parametrize("task", [["--inpaint", "center"], ["--denoise"], ["--upscale", 4]], ids=lambda task: task[0])
+def test_odd_pictures_are_restored_or_named_in_a_sentence(to_restore, tmp_path, task, generator):
+    result = dcgan_here(
+        "restore", to_restore / f"{generator}.keras", *task, to_restore / "odd", "--out", tmp_path, *FEW
+    )
+    assert result.returncode == 1
+    names = {f"{name}{end}.png" for name in ("alpha", "alpha-2", "deep", "sub-palette", "wide") for end in RESULTS}
+    assert {path.name for path in tmp_path.iterdir()} == names
+    *lines, last = result.stdout.splitlines()
+    assert len(lines) == 5 and all("between starts" in line and "Wrote " in line for line in lines), result.stdout
+    assert "grey levels" in last
+    said = result.stderr.splitlines()
+    assert len(said) == 4 and "Not read in" in said[0] and ".txt (1 file)" in said[0]
+    for line, words in zip(
+        said[1:], ("cut.jpg: image file is truncated", "dot.png: 1x1 pixels, under", "text.png: not")
+    ):
+        assert line.startswith("Error: ") and words in line
+    size, axes = (28, ()) if generator == "grey" else (32, (3,))
+    assert imageio.imread(tmp_path / "wide_restored.png").shape == (size, size, *axes)
+
+
+RESULTS = ("", "_restored")
+
+
+def test_a_row_shows_before_after_and_where_starts_differ(to_restore, tmp_path):
+    mask = np.zeros((280, 280), np.uint8)
+    mask[100:150, :100] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    hole = mask[5::10, 5::10] > 0
+    picture = imageio.imread(to_restore / "fits.png")
+    result = dcgan_here(
+        "restore", to_restore / "grey.keras", to_restore / "fits.png", "--inpaint", "mask.png", *FEW, cwd=tmp_path
+    )
+    assert result.returncode == 0 and "50 of 784 pixels filled; " in result.stdout, result.stderr
+    row = imageio.imread(tmp_path / "restored" / "fits.png")[2:-2:6][:28]
+    before, after, spread = (row[:, start::6][:, :28] for start in (2, 172, 342))
+    np.testing.assert_array_equal(before, np.where(hole, 128, picture))
+    np.testing.assert_array_equal(after, imageio.imread(tmp_path / "restored" / "fits_restored.png"))
+    np.testing.assert_array_equal(after[~hole], picture[~hole])
+    assert (spread[~hole] == 0).all() and spread[hole].min() > 0
+    once = dcgan_here(
+        "restore",
+        to_restore / "grey.keras",
+        to_restore / "fits.png",
+        "--denoise",
+        *FEW[2:],
+        "--restarts",
+        1,
+        "--out",
+        tmp_path / "once",
+    )
+    assert once.returncode == 0 and " 0.0 between starts" in once.stdout
+    assert (imageio.imread(tmp_path / "once" / "fits.png")[2:-2, 342:-2] == 0).all()
+
+
+def test_a_small_picture_is_taken_as_it_is_and_a_large_one_is_reduced(to_restore, tmp_path):
+    small = imageio.imread(to_restore / "small.png")
+    Image.fromarray(small.repeat(12, axis=0).repeat(12, axis=1)).save(tmp_path / "large.png")
+    result = dcgan_here(
+        "restore", to_restore / "grey.keras", "--upscale", 4, to_restore / "small.png", tmp_path / "large.png",
+        "--out", tmp_path / "out", *FEW,
+    )  # fmt: skip
+    assert result.returncode == 0 and result.stdout.count("7x7 enlarged to 28x28; ") == 2, result.stderr
+    np.testing.assert_array_equal(imageio.imread(tmp_path / "out" / "small.png")[2:170:24, 2:170:24], small)
+    first, second = ((tmp_path / "out" / f"{name}.png").read_bytes() for name in ("small", "large"))
+    assert first == second
+
+
+def test_restoring_takes_a_run_and_leaves_out_what_it_wrote_before(cli_run, to_restore, tmp_path):
+    shutil.copy(to_restore / "fits.png", tmp_path)
+    for _ in range(2):
+        result = dcgan_here("restore", cli_run[0], "--denoise", ".", *FEW, cwd=tmp_path)
+        assert result.returncode == 0 and result.stdout.startswith("fits.png: noise removed; "), result.stderr
+    assert {path.name for path in (tmp_path / "restored").iterdir()} == {"fits.png", "fits_restored.png"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["grey.keras", "fits.png"], 2, "one of --inpaint MASK, --denoise and --upscale FACTOR"),
+        (["grey.keras", "fits.png", "--denoise", "--upscale", 2], 2, "one of --inpaint MASK"),
+        (["grey.keras", "fits.png", "--upscale", 3], 2, "must be one of 2, 4, 7, 14"),
+        (["grey.keras", "fits.png", "--inpaint", "nowhere.png"], 2, "The mask nowhere.png: a broken link, or no file"),
+        (["grey.keras", "fits.png", "--inpaint", "odd/text.png"], 2, "The mask odd/text.png: not a readable image"),
+        (["grey.keras", "fits.png", "--inpaint", "black.png"], 2, "black.png is nowhere white"),
+        (["grey.keras", "fits.png", "--denoise", "--prior", -1], 2, "prior must be"),
+        (["grey.keras", "fits.png", "--denoise", "--out", "."], 2, "--out . is where the pictures are"),
+        (["grey.keras", "odd", "--denoise", "--out", "odd"], 2, "--out odd is where the pictures are"),
+        (["nowhere", "fits.png", "--denoise"], 2, "There is no nowhere"),
+        (["told.keras", "fits.png", "--denoise"], 2, "told classes"),
+        (["grey.keras", "nowhere.png", "--denoise"], 1, "nowhere.png: a broken link, or no file"),
+        (["grey.keras", "empty", "--denoise"], 1, "empty: no picture in it"),
+    ],
+)
+def test_what_cannot_be_restored_is_one_sentence(to_restore, tmp_path, arguments, code, words):
+    if not (to_restore / "told.keras").exists():
+        models.save(build_generator(28, filters=2, classes=2), to_restore / "told.keras")
+        Image.new("L", (9, 9)).save(to_restore / "black.png")
+        (to_restore / "empty").mkdir()
+    result = dcgan_here("restore", *arguments, *FEW, cwd=to_restore)
+    assert result.returncode == code and result.stderr.count("\n") == 1 and result.stderr.startswith("Error: ")
+    assert words in result.stderr and not (to_restore / "restored").exists()

@@ -64,11 +64,33 @@ def test_a_failed_block_leaves_the_old_file_and_nothing_else(old, error):
 
 
 def test_what_a_kill_left_is_removed(tmp_path):
-    (tmp_path / "sub" / ".unfinished-folder").mkdir(parents=True)
+    (tmp_path / "sub" / ".unfinished-folder" / "new").mkdir(parents=True)
+    (tmp_path / "sub" / ".unfinished-folder" / "new" / "a.txt").write_text("half")
     (tmp_path / "sub" / ".unfinished-1-a.txt").write_text("half")
     (tmp_path / "sub" / "a.txt").write_text("whole")
     files.remove_unfinished(tmp_path)
-    assert sorted(path.name for path in (tmp_path / "sub").iterdir()) == [".unfinished-folder", "a.txt"]
+    assert [path.name for path in (tmp_path / "sub").iterdir()] == ["a.txt"]
+
+
+def test_a_finished_folder_replaces_the_old_one(tmp_path):
+    path = tmp_path / "made" / "folder"
+    for text in ("old", "new"):
+        with files.atomic_folder(path) as unfinished:
+            assert unfinished.parent.parent == path.parent
+            unfinished.mkdir()
+            (unfinished / f"{text}.txt").write_text(text)
+            assert not (path / f"{text}.txt").exists()
+        assert [each.name for each in path.iterdir()] == [f"{text}.txt"] and os.listdir(path.parent) == ["folder"]
+    with pytest.raises(KeyboardInterrupt), files.atomic_folder(path) as unfinished:
+        unfinished.mkdir()
+        raise KeyboardInterrupt
+    assert os.listdir(path) == ["new.txt"] and os.listdir(path.parent) == ["folder"]
+
+
+def test_a_folder_below_a_file_is_one_sentence(old):
+    with pytest.raises(OSError, match=f"Cannot write {re.escape(str(old / 'folder'))}: .* is not a folder"):
+        with files.atomic_folder(old / "folder") as unfinished:
+            unfinished.mkdir()
 
 
 def test_a_process_that_died_leaves_nothing_for_good(tmp_path):

@@ -5,7 +5,6 @@ import importlib
 import inspect
 import json
 import re
-import symtable
 import textwrap
 from pathlib import Path
 
@@ -15,11 +14,11 @@ import nbformat
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import ROOT
+from conftest import ROOT, from_site
 from dcgan_keras import metrics, models
 from keras import layers
-from nbclient import NotebookClient
 
+classroom = from_site("classroom")
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 TAGS = {
     "nbval-ignore-output",  # numbers of training or time
@@ -107,78 +106,32 @@ def test_words_that_talk_down_are_absent(cells):
 
 def solutions(cells):
     """Pairs of the place of an exercise cell and its solution, from the folded block after its check cell."""
-    for place, cell in enumerate(cells):
-        if "exercise" in tags(cell):
-            assert "check" in tags(cells[place + 1]), "an exercise is followed by its check"
-            assert "solution" in tags(cells[place + 2]), "a check is followed by its solution"
-            block = re.search(r"<details>.*?```python\n(.*?)```.*?</details>", source(cells[place + 2]), re.DOTALL)
-            assert block, "a check is followed by a folded solution"
-            yield place, block[1]
-
-
-CHANGES = {"fit", "train_step", "append", "extend", "update", "compile", "set_weights", "load_weights", "assign"}
-
-
-def names(source):
-    """The names that a cell gives a value, those whose value it changes, and those that it uses."""
-    code = re.sub(r"^([ \t]*)[%!].*", r"\1pass", source, flags=re.MULTILINE)
-    cell = symtable.symtable(code, "cell", "exec")
-    given = {symbol.get_name() for symbol in cell.get_symbols() if symbol.is_assigned() or symbol.is_imported()}
-    used, scopes = set(), [cell]
-    for scope in scopes:
-        scopes += scope.get_children()
-        used |= {each.get_name() for each in scope.get_symbols() if each.is_global() and each.is_referenced()}
-        used |= {each.get_name() for each in cell.get_symbols() if each.is_referenced()}
-    changed = set()
-    for node in ast.walk(ast.parse(code)):
-        if isinstance(node, (ast.Attribute, ast.Subscript)) and not isinstance(node.ctx, ast.Load):
-            changed |= {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in CHANGES:
-            changed |= {inner.id for inner in ast.walk(node.func) if isinstance(inner, ast.Name)}
-    return given, changed, used
-
-
-def needed(cells, last):
-    """The places of the cells without which those in `last` cannot run: the set-up, and what binds the names in use."""
-    kept, wanted = set(last), set()
-    for place in reversed(range(len(cells))):
-        if cells[place]["cell_type"] != "code":
-            continue
-        given, changed, used = names(source(cells[place]))
-        if place in kept or (given | changed) & wanted:
-            kept.add(place)
-            wanted = wanted - given | used
-    return kept | {next(place for place, cell in enumerate(cells) if cell["cell_type"] == "code")}
+    return [(place, classroom.solution(cells[place + 2])) for place in classroom.exercises(cells)]
 
 
 WRONG = '-12345, "abc", "", [], {}, [1, [2, 3]], float("nan"), 1j, b"\\0", print, lambda *a: 1 / 0, lambda: None, type'
 
 
-def test_solutions_are_right_and_wrong_answers_are_not(path, cells, monkeypatch):
+def test_solutions_are_right_and_wrong_answers_are_not(path, cells):
     """Runs every exercise solved, and its check again with a zoo of wrong answers.
 
     In fast mode, and of the notebook only what the exercises need: nbval runs the whole of it.
     """
-    monkeypatch.setenv("DCGAN_FAST", "1")
     notebook = nbformat.read(path, as_version=4)
-    found = list(solutions(cells))
+    found = solutions(cells)
     assert 3 <= len(found) <= 5
     again = []
-    for place, solution in found:
-        notebook.cells[place].source = solution
+    for place, _ in found:
         name = re.search(r"^(\w+) = None", source(cells[place]), re.MULTILINE)[1]
         check = textwrap.indent(notebook.cells[place + 1].source, "    ")
         again.append(nbformat.v4.new_code_cell(f"for {name} in ({WRONG}):\n{check}"))
-    solved = json.loads(nbformat.writes(notebook))["cells"]
-    kept = needed(solved, {at for place, _ in found for at in (place, place + 1)})
-    exercises = [notebook.cells[place + 1] for place, _ in found]
-    notebook.cells = [cell for place, cell in enumerate(notebook.cells) if place in kept] + again
-    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(path.parent)}}).execute()
+    ran = classroom.run_needed(classroom.solved(notebook), again).cells
+    exercises, again = [cell for cell in ran if "check" in tags(cell)], ran[len(ran) - len(again) :]
 
     def said(cell):
         return "".join(output.get("text", "") for output in cell.outputs)
 
-    assert all(said(cell).startswith("Right.") for cell in exercises)
+    assert len(exercises) == len(found) and all(said(cell).startswith("Right.") for cell in exercises)
     for cell in again:
         lines = [line for line in said(cell).splitlines() if line.startswith(("Right.", "Not yet", "Not answered"))]
         assert len(lines) == len(eval(f"({WRONG})")) and all(line.startswith("Not yet") for line in lines), said(cell)

@@ -90,6 +90,8 @@ ENTERS = {
     "layers": {"replicas"},
     "models": {"files", "layers"},
     "gan": {"augmentations", "losses", "models", "replicas"},
+    "export": {"files", "models", "startup"},
+    "restoring": {"latent", "models"},
     "plots": {"files"},
     "callbacks": {"files", "gan", "models", "plots"},
     "film": {"files", "models", "plots"},
@@ -101,8 +103,8 @@ ENTERS = {
         "scores",
     },
     "__main__": {
-        "", "callbacks", "data", "devices", "extractors", "film", "models", "plots", "presets", "runs", "scores",
-        "training",
+        "", "callbacks", "data", "devices", "export", "extractors", "film", "models", "pictures", "plots", "presets",
+        "restoring", "runs", "scores", "training",
     },
 }  # fmt: skip
 

@@ -135,3 +135,11 @@ def test_values_out_of_range_are_named(change, message):
 def test_an_unknown_preset_is_named_with_the_known_ones():
     with pytest.raises(ValueError, match="laptop, laptop64, paper28, paper64, document, got 'fast'"):
         presets.get("fast")
+
+
+def test_few_colour_pictures_are_shifted_unless_somebody_said_otherwise():
+    laptop64 = presets.get("laptop64")
+    shifted = [presets.suited(laptop64, count, name="laptop64").augment for count in (60, 299, 300, 10_000)]
+    assert shifted == ["translation", "translation", laptop64.augment, laptop64.augment] and not laptop64.augment
+    assert presets.suited(laptop64, 60, {"augment"}, name="laptop64").augment == laptop64.augment
+    assert presets.suited(presets.get("laptop"), 60, name="laptop").augment == presets.get("laptop").augment

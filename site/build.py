@@ -1,0 +1,253 @@
+"""Builds the course's site: `make site`, or `python site/build.py [FOLDER]` with what site/requirements.txt names.
+
+It lays out the pages in `build/pages` (notebooks with their outputs, what the README says, the texts of this folder),
+runs Sphinx on them, and adds what Sphinx does not make: the explorer with its weights, the notebooks to download, the
+page to print, and the search index. It needs no network and no TensorFlow.
+"""
+
+import base64
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import classroom
+import mathjax
+import nbformat
+import pack
+
+ROOT = Path(__file__).parents[1]
+SITE = ROOT / "site"
+PAGES = ROOT / "build" / "pages"
+GITHUB = "https://github.com/dcgan-keras/dcgan-keras"
+COLAB = "https://colab.research.google.com/github/dcgan-keras/dcgan-keras/blob/main/notebooks/"
+RAW = "https://raw.githubusercontent.com/dcgan-keras/dcgan-keras/main/"
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+# Pages beside the notebooks that lie in the repository as they are.
+KEPT = (
+    "notebooks/faq.md",
+    "notebooks/python.md",
+    "assets/tables/README.md",
+    "assets/data/README.md",
+    "assets/weights/README.md",
+)
+CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+PAPERS = {"a4": "A4", "letter": "letter"}
+
+
+def lessons() -> list[dict]:
+    """Lists the notebooks in reading order, as the README's table does: file, short name, what you end with, time."""
+    rows = re.findall(r"^\| \[([^\]]+)\]\(notebooks/([^)]+\.ipynb)\).*?\) \| (.*) \| (.*) \|$", README, re.MULTILINE)
+    said = {file: {"file": file, "name": name, "end": end, "time": time} for name, file, end, time in rows}
+    files = [path.name for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
+    missing = [file for file in files if file not in said]
+    if missing:
+        raise SystemExit(f"The README's table has no row for {', '.join(missing)}.")
+    return [said[file] for file in files]
+
+
+def section(heading: str) -> str:
+    """A section of the README, without its heading."""
+    return re.search(rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", README, re.DOTALL | re.MULTILINE)[1].strip()
+
+
+def page(text: str, place: str) -> str:
+    """Makes Markdown of the repository fit for the site.
+
+    Args:
+        text: the Markdown.
+        place: the file it comes from, relative to the repository, "/" between folders.
+
+    Returns:
+        The same with pictures beside it, links to pages of the site, and other links to GitHub.
+    """
+    text = re.sub(rf" \(\[in Colab\]\({re.escape(COLAB)}[^)]*\)\)", "", text)  # the page says it once, at its top
+    text = text.replace(RAW, os.path.relpath(".", Path(place).parent).replace("\\", "/") + "/")
+
+    here = {*KEPT, "terms.md", *(path.name for path in SITE.glob("*.md"))}
+
+    def resolved(match):
+        picture, label, target = match.groups()
+        if re.match(r"[a-z]+:|#", target):
+            return match[0]
+        name, _, anchor = target.partition("#")
+        file = (ROOT / place).parent.joinpath(name).resolve().relative_to(ROOT.resolve())
+        if picture:
+            (PAGES / file.parent).mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / file, PAGES / file)
+        elif file.suffix != ".ipynb" and file.as_posix() not in here:
+            if not (ROOT / file).exists():
+                raise SystemExit(f"{place}: {target} does not exist.")
+            kind = "tree" if (ROOT / file).is_dir() else "blob"
+            return f"{picture}[{label}]({GITHUB}/{kind}/main/{file.as_posix()}{'#' + anchor if anchor else ''})"
+        if file.suffix == ".ipynb" and anchor:  # Jupyter names a heading by its text, the site as GitHub does
+            slug = re.sub(r"[^\w-]", "", anchor.lower())
+            return f"[{label}]({name}#{slug})"
+        return match[0]
+
+    return re.sub(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)", resolved, text)
+
+
+def notebook_page(path: Path) -> nbformat.NotebookNode:
+    """A notebook as it is shown: links at its top, films as films, and a description for each picture."""
+    place = path.relative_to(ROOT).as_posix()
+    notebook = nbformat.read(path, as_version=4)
+    tools = (
+        f'<p class="tools"><a href="{COLAB}{path.name}">Open in Colab</a> '
+        f'<a href="{path.name}" download>Download the notebook</a> '
+        f'<a href="{GITHUB}/blob/main/{place}">On GitHub</a></p>'
+    )
+    for number, cell in enumerate(notebook.cells):
+        if cell.cell_type == "markdown":
+            cell.source = page(re.sub(r"\[!\[Open in Colab\]\([^)]*\)\]\([^)]*\)", tools, cell.source), place)
+            continue
+        # The sentence under a figure says what to see. It serves those who cannot see it as well.
+        after = "".join(each.source for each in notebook.cells[number + 1 : number + 2] if each.cell_type == "markdown")
+        said = re.match(r"\*([^*].*?)\*\s*(?:\n\n|\Z)", after, re.DOTALL)
+        alt = re.sub(r"[*`$\s]+", " ", said[1]).strip() if said else "A figure, drawn by the cell above"
+        cell.metadata["mystnb"] = {"image": {"alt": alt}}
+        for output in cell.outputs:
+            data = output.get("data", {})
+            if base64.b64decode("".join(data.get("image/png", ""))[:8]).startswith(b"GIF8"):
+                data["image/gif"] = data.pop("image/png")  # Jupyter shows films under this name
+    return notebook
+
+
+def terms() -> str:
+    """A page of the document's Chinese terms, from the places where the notebooks introduce them."""
+    rows = {}
+    for lesson in lessons():
+        for cell in nbformat.read(ROOT / "notebooks" / lesson["file"], as_version=4).cells:
+            if cell.cell_type != "markdown":
+                continue
+            for english, chinese in re.findall(
+                r"\*\*([\w -]+)\*\*(?: \$[^$]*\$)? \((?:[A-Z]+[ ,]*)?([\u4e00-\u9fff]+)", cell.source
+            ):
+                rows.setdefault(chinese, (english.lower() if english[1:].islower() else english, lesson))
+    lines = [
+        f"| {english} | {chinese} | [{lesson['name']}](notebooks/{lesson['file']}) |"
+        for chinese, (english, lesson) in sorted(rows.items(), key=lambda row: row[1][0].lower())
+    ]
+    return "\n".join(
+        [
+            "# Terms, English and Chinese",
+            "",
+            "The course follows a Chinese text. Each term is followed by the Chinese one where a notebook introduces"
+            " it. This list is made from those places. The search finds both.",
+            "",
+            "| term | in the document | introduced in |",
+            "|---|---|---|",
+            *lines,
+            "",
+        ]
+    )
+
+
+def course_table() -> str:
+    """The lessons as a table of links."""
+    rows = [f"| [{each['name']}](notebooks/{each['file']}) | {each['end']} | {each['time']} |" for each in lessons()]
+    return "\n".join(["| notebook | you end with | CPU, 2 cores |", "|---|---|---|", *rows])
+
+
+def toctree(caption: str, entries: list[str]) -> str:
+    return "\n".join(["```{toctree}", ":hidden:", f":caption: {caption}", "", *entries, "```", ""])
+
+
+def lay_out(papers: list[str]) -> None:
+    """Writes everything that Sphinx reads to `build/pages`."""
+    shutil.rmtree(PAGES, ignore_errors=True)
+    (PAGES / "notebooks").mkdir(parents=True)
+    for lesson in lessons():
+        path = ROOT / "notebooks" / lesson["file"]
+        nbformat.write(notebook_page(path), PAGES / "notebooks" / path.name)
+    for name in KEPT:
+        (PAGES / name).parent.mkdir(parents=True, exist_ok=True)
+        (PAGES / name).write_text(page((ROOT / name).read_text(encoding="utf-8"), name), encoding="utf-8")
+
+    commands = ("Your own images", "The GIF again, and new images", "Is it any good?", "A GPU, several, several hosts")
+    to_print = ", ".join(
+        f'<a href="printable-{paper}.pdf">as PDF, {"A4" if paper == "a4" else "US Letter"}</a>' for paper in papers
+    )
+    filled = {
+        "{{course}}": course_table(),
+        "{{commands}}": "\n\n".join(f"## {heading}\n\n{section(heading)}" for heading in commands),
+        "{{measured}}": section("What was measured"),
+        "{{cite}}": section("Licence and citation"),
+        "{{printable}}": f'<a href="printable.html">One page to print</a>{", " + to_print if to_print else ""}',
+        "{{toctrees}}": toctree("The course", [f"{each['name']} <notebooks/{each['file'][:-6]}>" for each in lessons()])
+        + toctree("Beside it", ["teaching", "run_folder", "commands", "notebooks/faq", "notebooks/python", "terms"])
+        + toctree(
+            "Evidence", ["measured", "assets/tables/README", "assets/data/README", "assets/weights/README", "cite"]
+        ),
+    }
+    for path in SITE.glob("*.md"):
+        text = path.read_text(encoding="utf-8")
+        for mark, value in filled.items():
+            text = text.replace(mark, value)
+        (PAGES / path.name).write_text(page(text, path.name), encoding="utf-8")
+    (PAGES / "terms.md").write_text(terms(), encoding="utf-8")
+
+
+def chromium() -> str | None:
+    """The path of a Chromium or Chrome, None where there is none."""
+    return next(filter(None, map(shutil.which, CHROMIUMS)), None)
+
+
+def print_pages(folder: Path) -> None:
+    """Writes `printable.html` to a folder and, where there is a Chromium, prints it to one PDF a paper size."""
+    text = (SITE / "printable.html").read_text(encoding="utf-8")
+    (folder / "printable.html").write_text(text, encoding="utf-8")
+    for name, size in PAPERS.items() if chromium() else ():
+        page = folder / f"printable-{name}.html"
+        page.write_text(text.replace("size: A4", f"size: {size}"), encoding="utf-8")
+        options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer"]
+        subprocess.run(
+            [chromium(), *options, f"--print-to-pdf={page.with_suffix('.pdf')}", page.as_uri()],
+            check=True,
+            capture_output=True,
+            timeout=120,
+        )
+        page.unlink()
+
+
+def build(folder: Path) -> None:
+    """Builds the site into a folder, which is emptied before."""
+    print("Laying out the pages ...", flush=True)
+    lay_out(list(PAPERS) if chromium() else [])
+    shutil.rmtree(folder, ignore_errors=True)
+    work = ROOT / "build" / "sphinx"
+    shutil.rmtree(work, ignore_errors=True)
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-c", SITE, "-d", work / "doctrees"]
+    subprocess.run([*command, PAGES, work / "html"], check=True)
+    for unneeded in ("jupyter_execute", "_sources"):
+        shutil.rmtree(work / "html" / unneeded, ignore_errors=True)
+    shutil.move(work / "html", folder)
+
+    print("Adding MathJax, the explorer, the notebooks and the page to print ...", flush=True)
+    (folder / "_static" / "mathjax").mkdir()
+    found = next(Path(mathjax.__file__).parent.rglob("es5/tex-svg.js"))
+    shutil.copy(found, folder / "_static" / "mathjax")
+    shutil.copytree(SITE / "explorer", folder / "explorer")
+    pack.main(folder / "explorer")
+    shutil.copy(ROOT / "assets" / "fashion.gif", folder / "assets")
+    for lesson in lessons():
+        shutil.copy(ROOT / "notebooks" / lesson["file"], folder / "notebooks")
+    for table in (ROOT / "assets" / "tables").glob("*.csv"):
+        shutil.copy(table, folder / "assets" / "tables")
+    classroom.pack_students(folder / "student.zip")
+    print_pages(folder)
+
+    print("Indexing for the search ...", flush=True)
+    options = ["--root-selector", "article[role=main]", "--exclude-selectors", ".headerlink, .tools, .copybtn"]
+    subprocess.run([sys.executable, "-m", "pagefind", "--site", folder, "--silent", *options], check=True)
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    print(json.dumps({"folder": str(folder), "pages": len(list(folder.rglob("*.html"))), "MB": round(size / 1e6, 1)}))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 2:
+        sys.exit("usage: python site/build.py [FOLDER]")
+    build(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "build" / "site")

@@ -1,0 +1,86 @@
+"""Sphinx's settings. `build.py` lays out the pages in `build/pages` and runs Sphinx there."""
+
+import re
+
+project = "dcgan_keras"
+author = "the dcgan_keras authors"
+copyright = "the dcgan_keras authors, Apache-2.0"
+html_title = "dcgan_keras"
+
+extensions = ["myst_nb", "sphinx_copybutton", "sphinx.ext.mathjax"]
+exclude_patterns = ["**/.ipynb_checkpoints"]
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 3
+nb_execution_mode = "off"  # the notebooks come with their outputs
+nb_merge_streams = True
+suppress_warnings = ["myst.mathjax"]  # it adds to the options below
+
+# One file, which draws its formulas as SVG and asks for nothing else.
+mathjax_path = "mathjax/tex-svg.js"
+mathjax3_config = {
+    "svg": {"fontCache": "local"},
+    "options": {"enableMenu": False},
+}
+
+html_theme = "furo"
+html_favicon = "static/icon.svg"
+html_static_path = ["static"]
+templates_path = ["templates"]
+html_css_files = ["site.css"]
+html_js_files = [("site.js", {"defer": "defer"})]
+html_copy_source = False
+html_use_index = False
+html_show_sphinx = False
+html_additional_pages = {"search": "find.html"}  # Pagefind's page in the place of Sphinx's
+html_sidebars = {
+    "**": [
+        "sidebar/brand.html",
+        "sidebar/search.html",
+        "sidebar/scroll-start.html",
+        "sidebar/explore.html",
+        "sidebar/navigation.html",
+        "sidebar/scroll-end.html",
+    ]
+}
+html_theme_options = {
+    "light_css_variables": {"color-brand-primary": "#0067a3", "color-brand-content": "#0067a3"},
+    "dark_css_variables": {"color-brand-primary": "#6cb8e8", "color-brand-content": "#6cb8e8"},
+}
+copybutton_selector = "div.highlight pre"
+copybutton_exclude = ".linenos, .gp"
+
+_CHINESE = re.compile("[\u4e00-\u9fff]{3,}")
+
+
+def findable(html: str) -> str:
+    """Lets Pagefind find each part of a Chinese term.
+
+    Chinese has no spaces, and in an English page Pagefind takes a run of characters for one word, of which it finds
+    only the beginning. The run's other endings go into an attribute that is indexed too, for 转置卷积 they are 置卷积
+    and 卷积. `static/find.js` takes them out of what the search shows.
+    """
+
+    def with_endings(run):
+        endings = " ".join(run[0][start:] for start in range(1, len(run[0]) - 1))
+        return f'<span lang="zh" data-endings="{endings}" data-pagefind-index-attrs="data-endings">{run[0]}</span>'
+
+    texts = re.split(r"(<(?:script|style)\b.*?</(?:script|style)>|<[^>]*>)", html, flags=re.DOTALL)
+    texts[::2] = [_CHINESE.sub(with_endings, text) for text in texts[::2]]
+    return "".join(texts)
+
+
+def setup(app):
+    """Leaves out Sphinx's own search index, and prepares each page for Pagefind's."""
+
+    def on_page(app, pagename, templatename, context, doctree):
+        if "body" in context:
+            context["body"] = findable(context["body"])
+        tree = context.get("furo_navigation_tree", "")  # its captions are headings without a level
+        context["furo_navigation_tree"] = tree.replace('role="heading"', 'role="heading" aria-level="2"')
+
+    def on_start(app):
+        app.builder.search = False
+
+    app.connect("html-page-context", on_page, priority=900)  # after the theme
+    app.connect("builder-inited", on_start)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -15,17 +15,14 @@ of clips, 300 of them: mean speed in pixels a frame, distance of their speeds fr
 (mean cosine between a step and the next) and drift (mean distance of the features of a frame from those of the first).
 """
 
-import argparse
-import csv
 import itertools
-import multiprocessing
-import os
 import time
 from pathlib import Path
 
 import dcgan_keras  # first: it keeps TensorFlow's start-up lines away
 import keras
 import numpy as np
+import resumable
 import tensorflow as tf
 from dcgan_keras import data, extractors, models
 from keras import layers, ops
@@ -323,27 +320,19 @@ def train(run: tuple[str, int, int]) -> list[tuple]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = resumable.parser(__doc__, TABLE, jobs=2)
     parser.add_argument("--voxel-steps", type=int, default=3_500)
     parser.add_argument("--clip-steps", type=int, default=500)
-    parser.add_argument("--jobs", type=int, default=2, help="runs at a time, each with one thread")
-    parser.add_argument("--csv", type=Path, default=TABLE)
     arguments = parser.parse_args()
     steps = {arm: arguments.voxel_steps if arm == "voxels" else arguments.clip_steps for arm in ARMS}
-    rows = []
-    if arguments.csv.is_file():
-        with open(arguments.csv, newline="", encoding="utf-8") as file:
-            rows = [row for row in list(csv.reader(file))[1:] if int(row[2]) >= steps[row[0]]]
+    rows = [row for row in resumable.read(arguments.csv) if int(row[2]) >= steps[row[0]]]
     done = {tuple(row[:2]) for row in rows}
     wanted = [(arm, seed, steps[arm]) for seed, arm in itertools.product(SEEDS, ARMS) if (arm, str(seed)) not in done]
-    os.environ |= {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
-    with multiprocessing.get_context("spawn").Pool(arguments.jobs) as pool:
-        for found in pool.imap_unordered(train, wanted):
-            rows += [list(map(str, row)) for row in found]
-            print(*found, sep="\n", flush=True)
-            rows.sort(key=lambda row: (ARMS.index(row[0]), int(row[1])))
-            with open(arguments.csv, "w", newline="", encoding="utf-8") as file:
-                csv.writer(file, lineterminator="\n").writerows([HEAD, *rows])
+
+    def order(row):
+        return ARMS.index(row[0]), int(row[1])
+
+    resumable.add(arguments.csv, HEAD, rows, train, wanted, arguments.jobs, order)
 
 
 if __name__ == "__main__":

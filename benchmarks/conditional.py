@@ -12,13 +12,11 @@ of the averaged generator, as many of each class, against the 5,000 test images,
 the share of images in which its classifier sees the class that was asked for, and the same class by class.
 """
 
-import argparse
-import csv
 import itertools
-import multiprocessing
-import os
 import time
 from pathlib import Path
+
+import resumable
 
 ARMS = ("none", "projection", "maps")
 SEEDS = (0, 1, 2)
@@ -81,28 +79,18 @@ def train(run: tuple[str, int, int]) -> list[tuple]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = resumable.parser(__doc__, TABLE, jobs=2)
     parser.add_argument("--steps", type=int, default=4_000)
-    parser.add_argument("--jobs", type=int, default=2, help="runs at a time, each with one thread")
-    parser.add_argument("--csv", type=Path, default=TABLE)
     arguments = parser.parse_args()
-    from dcgan_keras import files
-
-    rows = []
-    if arguments.csv.is_file():
-        with open(arguments.csv, newline="", encoding="utf-8") as file:
-            rows = list(csv.reader(file))[1:]
+    rows = resumable.read(arguments.csv)
     done = {tuple(row[:2]) for row in rows}
     wanted = [(arm, seed, arguments.steps) for seed, arm in itertools.product(SEEDS, ARMS)]
     wanted = [run for run in wanted if (run[0], str(run[1])) not in done]
-    os.environ |= {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
-    with multiprocessing.get_context("spawn").Pool(arguments.jobs, maxtasksperchild=1) as pool:
-        for found in pool.imap_unordered(train, wanted):
-            rows += [list(map(str, row)) for row in found]
-            print(*rows[-1], flush=True)
-            rows.sort(key=lambda row: (ARMS.index(row[0]), int(row[1]), int(row[2])))
-            with files.atomic(arguments.csv) as path, open(path, "w", newline="", encoding="utf-8") as file:
-                csv.writer(file, lineterminator="\n").writerows([HEAD, *rows])
+
+    def order(row):
+        return ARMS.index(row[0]), int(row[1]), int(row[2])
+
+    resumable.add(arguments.csv, HEAD, rows, train, wanted, arguments.jobs, order)
 
 
 if __name__ == "__main__":

@@ -11,12 +11,10 @@ Columns: count of pictures trained on, augment, seed; step; kid of 1,911 images 
 pictures that it is trained on and of the test pictures; d_real and d_fake, means over the steps since the last row.
 """
 
-import argparse
-import csv
 import itertools
-import multiprocessing
-import os
 from pathlib import Path
+
+import resumable
 
 COUNTS = (100, 500, 1_911)
 ARMS = ("", "translation", "color,translation,cutout")
@@ -56,26 +54,19 @@ def train(run: tuple[int, str, int, int]) -> list[tuple]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = resumable.parser(__doc__, TABLE, jobs=2)
     parser.add_argument("--steps", type=int, default=4_000)
-    parser.add_argument("--jobs", type=int, default=2, help="runs at a time, each with one thread")
-    parser.add_argument("--csv", type=Path, default=TABLE)
     arguments = parser.parse_args()
-    rows, done = [], set()
-    if arguments.csv.is_file():
-        with open(arguments.csv, newline="", encoding="utf-8") as file:
-            rows = list(csv.reader(file))[1:]
-            done = {tuple(row[:3]) for row in rows if int(row[3]) >= arguments.steps}
+    rows = resumable.read(arguments.csv)
+    done = {tuple(row[:3]) for row in rows if int(row[3]) >= arguments.steps}
     rows = [row for row in rows if tuple(row[:3]) in done]
     wanted = [run for run in itertools.product(COUNTS, ARMS, SEEDS) if tuple(map(str, run)) not in done]
-    os.environ |= {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
-    with multiprocessing.get_context("spawn").Pool(arguments.jobs, maxtasksperchild=1) as pool:
-        for found in pool.imap_unordered(train, [(*run, arguments.steps) for run in wanted]):
-            rows += [list(map(str, row)) for row in found]
-            print(*rows[-1], flush=True)
-            rows.sort(key=lambda row: (int(row[0]), ARMS.index(row[1]), int(row[2]), int(row[3])))
-            with open(arguments.csv, "w", newline="", encoding="utf-8") as file:
-                csv.writer(file, lineterminator="\n").writerows([HEAD, *rows])
+    wanted = [(*run, arguments.steps) for run in wanted]
+
+    def order(row):
+        return int(row[0]), ARMS.index(row[1]), int(row[2]), int(row[3])
+
+    resumable.add(arguments.csv, HEAD, rows, train, wanted, arguments.jobs, order)
 
 
 if __name__ == "__main__":

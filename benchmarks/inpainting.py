@@ -22,12 +22,10 @@ themselves. Seen pixels are pasted back where a hole is filled. Task `everything
 what it misses is off the generator's range.
 """
 
-import argparse
-import csv
-import multiprocessing
-import os
 import time
 from pathlib import Path
+
+import resumable
 
 TASKS = ("center", "half", "random 80%", "noise 0.25", "noise 0.5", "everything", "colour center")
 METHODS = ("observed", "mean", "nearest", "biharmonic", "non-local means", "total variation", "gaussian", "regressor")
@@ -302,25 +300,16 @@ def restore(run: tuple[str, int]) -> list[list[str]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--jobs", type=int, default=2, help="tasks at a time, each with one thread")
-    parser.add_argument("--csv", type=Path, default=TABLE)
-    arguments = parser.parse_args()
-    rows, done = [], set()
-    if arguments.csv.is_file():
-        with open(arguments.csv, newline="", encoding="utf-8") as file:
-            rows = list(csv.reader(file))[1:]
-            done = {(row[0], row[2]) for row in rows if row[1] == "search"}
+    arguments = resumable.parser(__doc__, TABLE, jobs=2).parse_args()
+    rows = resumable.read(arguments.csv)
+    done = {(row[0], row[2]) for row in rows if row[1] == "search"}
     wanted = [(task, seed) for seed in SEEDS for task in TASKS if (task, str(seed)) not in done]
     wanted.sort(key=lambda run: run[0].startswith("colour"))  # the long ones last
-    os.environ |= {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
-    with multiprocessing.get_context("spawn").Pool(arguments.jobs, maxtasksperchild=1) as pool:
-        for found in pool.imap_unordered(restore, wanted):
-            rows += found
-            print(*map(" ".join, found), sep="\n", flush=True)
-            rows.sort(key=lambda row: (TASKS.index(row[0]), METHODS.index(row[1]), row[2]))
-            with open(arguments.csv, "w", newline="", encoding="utf-8") as file:
-                csv.writer(file, lineterminator="\n").writerows([HEAD, *rows])
+
+    def order(row):
+        return TASKS.index(row[0]), METHODS.index(row[1]), row[2]
+
+    resumable.add(arguments.csv, HEAD, rows, restore, wanted, arguments.jobs, order)
 
 
 if __name__ == "__main__":

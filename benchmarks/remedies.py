@@ -12,16 +12,13 @@ average, against the 5,000 bundled test images, with the extractor `fashion`; im
 run began; d_real and d_fake, means over the steps since the last row.
 """
 
-import argparse
-import csv
 import itertools
-import multiprocessing
-import os
 import time
 from pathlib import Path
 
 import dcgan_keras  # noqa: F401  (first: it keeps TensorFlow's start-up lines away)
 import keras
+import resumable
 import tensorflow as tf
 from dcgan_keras import data, extractors, metrics, presets, scores, training
 from dcgan_keras.gan import DCGAN
@@ -110,27 +107,20 @@ def train(run: tuple[str, int, int]) -> list[tuple]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = resumable.parser(__doc__, TABLE, jobs=1)
     parser.add_argument("--steps", type=int, default=800)
-    parser.add_argument("--jobs", type=int, default=1, help="runs at a time, each with one thread")
-    parser.add_argument("--csv", type=Path, default=TABLE)
     arguments = parser.parse_args()
-    rows, done = [], set()
-    if arguments.csv.is_file():
-        with open(arguments.csv, newline="", encoding="utf-8") as file:
-            rows = list(csv.reader(file))[1:]
-            done = {tuple(row[:2]) for row in rows if int(row[2]) >= arguments.steps}
+    rows = resumable.read(arguments.csv)
+    done = {tuple(row[:2]) for row in rows if int(row[2]) >= arguments.steps}
     rows = [row for row in rows if tuple(row[:2]) in done]
     # Seeds outside: the arms of a seed run one after the other, on the machine as it is that quarter of an hour.
     wanted = [(arm, seed) for seed, arm in itertools.product(SEEDS, ARMS) if (arm, str(seed)) not in done]
-    os.environ |= {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
-    with multiprocessing.get_context("spawn").Pool(arguments.jobs, maxtasksperchild=1) as pool:
-        for found in pool.imap_unordered(train, [(*run, arguments.steps) for run in wanted]):
-            rows += [list(map(str, row)) for row in found]
-            print(*rows[-1], flush=True)
-            rows.sort(key=lambda row: (list(ARMS).index(row[0]), int(row[1]), int(row[2])))
-            with open(arguments.csv, "w", newline="", encoding="utf-8") as file:
-                csv.writer(file, lineterminator="\n").writerows([HEAD, *rows])
+    wanted = [(*run, arguments.steps) for run in wanted]
+
+    def order(row):
+        return list(ARMS).index(row[0]), int(row[1]), int(row[2])
+
+    resumable.add(arguments.csv, HEAD, rows, train, wanted, arguments.jobs, order)
 
 
 if __name__ == "__main__":

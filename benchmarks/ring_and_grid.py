@@ -18,16 +18,13 @@ within three deviations of a mode; reverse_kl, of the nearest modes from an even
 processor that the steps so far took, of a process with one thread, for all ten seeds together.
 """
 
-import argparse
-import csv
-import multiprocessing
-import os
 import time
 from pathlib import Path
 
 import dcgan_keras  # noqa: F401  (first: it keeps TensorFlow's start-up lines away)
 import keras
 import numpy as np
+import resumable
 import tensorflow as tf
 from dcgan_keras import losses, metrics
 
@@ -167,24 +164,15 @@ def train(run: tuple[str, str]) -> list[tuple]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--jobs", type=int, default=1, help="arms at a time, each with one thread")
-    parser.add_argument("--csv", type=Path, default=TABLE)
-    arguments = parser.parse_args()
-    rows, done = [], set()
-    if arguments.csv.is_file():
-        with open(arguments.csv, newline="", encoding="utf-8") as file:
-            rows = list(csv.reader(file))[1:]
-            done = {tuple(row[:2]) for row in rows}
+    arguments = resumable.parser(__doc__, TABLE, jobs=1).parse_args()
+    rows = resumable.read(arguments.csv)
+    done = {tuple(row[:2]) for row in rows}
     wanted = [run for run in RUNS if run not in done]
-    os.environ |= {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
-    with multiprocessing.get_context("spawn").Pool(arguments.jobs, maxtasksperchild=1) as pool:
-        for found in pool.imap_unordered(train, wanted):
-            rows += [list(map(str, row)) for row in found]
-            print(*rows[-1], flush=True)
-            rows.sort(key=lambda row: (RUNS.index(tuple(row[:2])), int(row[2]), int(row[3])))
-            with open(arguments.csv, "w", newline="", encoding="utf-8") as file:
-                csv.writer(file, lineterminator="\n").writerows([HEAD, *rows])
+
+    def order(row):
+        return RUNS.index(tuple(row[:2])), int(row[2]), int(row[3])
+
+    resumable.add(arguments.csv, HEAD, rows, train, wanted, arguments.jobs, order)
 
 
 if __name__ == "__main__":

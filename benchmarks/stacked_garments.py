@@ -17,16 +17,13 @@ of the processor that the steps so far took, of a process with one thread; d_rea
 the last row.
 """
 
-import argparse
-import csv
 import itertools
-import multiprocessing
-import os
 import time
 from pathlib import Path
 
 import dcgan_keras  # noqa: F401  (first: it keeps TensorFlow's start-up lines away)
 import numpy as np
+import resumable
 import tensorflow as tf
 from dcgan_keras import data, extractors, metrics, presets, scores, training
 
@@ -106,28 +103,20 @@ def train(run: tuple[int, str, float, int, int]) -> list[tuple]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = resumable.parser(__doc__, TABLE, jobs=1)
     parser.add_argument("--steps", type=int, default=4000)
-    parser.add_argument("--jobs", type=int, default=1, help="runs at a time, each with one thread")
-    parser.add_argument("--csv", type=Path, default=TABLE)
     arguments = parser.parse_args()
-    rows, done = [], set()
-    if arguments.csv.is_file():
-        with open(arguments.csv, newline="", encoding="utf-8") as file:
-            rows = list(csv.reader(file))[1:]
-            done = {tuple(row[:4]) for row in rows if int(row[4]) >= arguments.steps}
+    rows = resumable.read(arguments.csv)
+    done = {tuple(row[:4]) for row in rows if int(row[4]) >= arguments.steps}
     rows = [row for row in rows if tuple(row[:4]) in done]
     runs = [(*arm, seed) for arm, seed in itertools.product(ARMS, SEEDS)]
     names = [tuple(map(str, run)) for run in runs]
-    wanted = [run for run, name in zip(runs, names) if name not in done]
-    os.environ |= {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
-    with multiprocessing.get_context("spawn").Pool(arguments.jobs, maxtasksperchild=1) as pool:
-        for found in pool.imap_unordered(train, [(*run, arguments.steps) for run in wanted]):
-            rows += [list(map(str, row)) for row in found]
-            print(*rows[-1], flush=True)
-            rows.sort(key=lambda row: (names.index(tuple(row[:4])), int(row[4])))
-            with open(arguments.csv, "w", newline="", encoding="utf-8") as file:
-                csv.writer(file, lineterminator="\n").writerows([HEAD, *rows])
+    wanted = [(*run, arguments.steps) for run, name in zip(runs, names) if name not in done]
+
+    def order(row):
+        return names.index(tuple(row[:4])), int(row[4])
+
+    resumable.add(arguments.csv, HEAD, rows, train, wanted, arguments.jobs, order)
 
 
 if __name__ == "__main__":

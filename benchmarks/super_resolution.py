@@ -22,12 +22,11 @@ error of the means (pixels in [-1, 1]); spread, the mean deviation of a pixel ov
 ways without noise.
 """
 
-import argparse
-import csv
 import itertools
-import multiprocessing
-import os
 from pathlib import Path
+
+import resumable
+from inpainting import kid
 
 TASKS = {  # for each: the pictures, the factor, the adversarial weights, filters of both networks and steps
     "7 to 28": ("fashion", 4, (0.0, 0.001, 0.01, 0.1), (32, 16), 600),
@@ -87,25 +86,6 @@ def gaussian(small, images, seen):
     return fit(x, y, min((1e-6, 1e-4, 1e-3, 1e-2, 1e-1), key=error))(new).reshape(len(new), *images.shape[1:])
 
 
-def kid_and_error(real, fake) -> tuple[float, float]:
-    """Computes KID from all pairs of features, not from subsets, and its standard error by the jackknife."""
-    import numpy as np
-
-    def kernel(x, y):
-        return (x @ y.T / x.shape[1] + 1) ** 3
-
-    real, fake = np.asarray(real, np.float64), np.asarray(fake, np.float64)
-    n, m = len(fake), len(real)
-    among = kernel(fake, fake)
-    np.fill_diagonal(among, 0)
-    among, across = among.sum(axis=1), kernel(fake, real).mean(axis=1)
-    among_real = kernel(real, real)
-    constant = (among_real.sum() - np.trace(among_real)) / (m * (m - 1))
-    value = constant + among.sum() / (n * (n - 1)) - 2 * across.mean()
-    without = (among.sum() - 2 * among) / ((n - 1) * (n - 2)) - 2 * (across.sum() - across) / (n - 1)
-    return value, np.sqrt((n - 1) / n * np.sum((without - without.mean()) ** 2))
-
-
 def score(restored, real, others, extractor, reduce, seen) -> list[float]:
     """Takes all numbers of one row but the spread."""
     import numpy as np
@@ -117,7 +97,8 @@ def score(restored, real, others, extractor, reduce, seen) -> list[float]:
     window = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 2}
     ssim = np.array([structural_similarity(a, b, channel_axis=2, **window) for a, b in zip(real, restored)])
     errors = [values.std(ddof=1) / len(values) ** 0.5 for values in (psnr, ssim)]
-    return [psnr.mean(), errors[0], ssim.mean(), errors[1], *kid_and_error(others, extractor(restored).features), wrong]
+    found = kid(others, extractor(restored).features, blocks=len(restored))  # the jackknife leaves out one at a time
+    return [psnr.mean(), errors[0], ssim.mean(), errors[1], *found, wrong]
 
 
 def restorer(generator, reduce, weight: float, filters: int, seed: int):
@@ -189,24 +170,16 @@ def train(run: tuple[str, int, int]) -> list[tuple]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--jobs", type=int, default=2, help="runs at a time, each with one thread")
-    parser.add_argument("--csv", type=Path, default=TABLE)
-    arguments = parser.parse_args()
-    rows = []
-    if arguments.csv.is_file():
-        with open(arguments.csv, newline="", encoding="utf-8") as file:
-            rows = list(csv.reader(file))[1:]
+    arguments = resumable.parser(__doc__, TABLE, jobs=2).parse_args()
+    rows = resumable.read(arguments.csv)
     done = {(row[0], row[3]) for row in rows}
     wanted = [(task, seed) for task, seed in itertools.product(TASKS, SEEDS) if (task, str(seed)) not in done]
-    os.environ |= {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
-    with multiprocessing.get_context("spawn").Pool(arguments.jobs, maxtasksperchild=1) as pool:
-        for found in pool.imap_unordered(train, [(*run, TASKS[run[0]][-1]) for run in wanted]):
-            rows += [list(map(str, row)) for row in found]
-            print(*rows[-1], flush=True)
-            rows.sort(key=lambda row: (list(TASKS).index(row[0]), int(row[3])))  # the ways keep their order
-            with open(arguments.csv, "w", newline="", encoding="utf-8") as file:
-                csv.writer(file, lineterminator="\n").writerows([HEAD, *rows])
+    wanted = [(*run, TASKS[run[0]][-1]) for run in wanted]
+
+    def order(row):  # the ways stay as they are
+        return list(TASKS).index(row[0]), int(row[3])
+
+    resumable.add(arguments.csv, HEAD, rows, train, wanted, arguments.jobs, order)
 
 
 if __name__ == "__main__":

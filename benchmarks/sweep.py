@@ -20,16 +20,13 @@ half, b_raw and b_average, of other images of both against the other half; d_rea
 the last row. Where a number of the training is not finite any more, all of them are inf.
 """
 
-import argparse
-import csv
 import itertools
 import math
-import multiprocessing
-import os
 import time
 from pathlib import Path
 
 import numpy as np
+import resumable
 
 COUNT = 64
 SEEDS = tuple(range(8))  # of the default
@@ -135,29 +132,19 @@ def best(rows: list[list[str]]) -> list[tuple[str, int, dict]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = resumable.parser(__doc__, TABLE, jobs=2)
     parser.add_argument("--settings", type=int, default=COUNT, help="how many, the first of the list")
-    parser.add_argument("--jobs", type=int, default=2, help="runs at a time, each with one thread")
-    parser.add_argument("--csv", type=Path, default=TABLE)
     arguments = parser.parse_args()
-    from dcgan_keras import files
+    rows = resumable.read(arguments.csv)  # a run's rows are written all at once
 
-    rows = []
-    if arguments.csv.is_file():
-        with open(arguments.csv, newline="", encoding="utf-8") as file:
-            rows = list(csv.reader(file))[1:]  # a run's rows are written all at once
-    os.environ |= {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
-    with multiprocessing.get_context("spawn").Pool(arguments.jobs, maxtasksperchild=1) as pool:
-        for first in (True, False):
-            done = {tuple(row[:2]) for row in rows}
-            listed = runs(arguments.settings) if first else best(rows)
-            wanted = [run for run in listed if (run[0], str(run[1])) not in done]
-            for found in pool.imap_unordered(train, wanted):
-                rows += [list(map(str, row)) for row in found]
-                print(*rows[-1], flush=True)
-                rows.sort(key=lambda row: (-1 if row[0] == "default" else int(row[0]), int(row[1])))  # moments stay
-                with files.atomic(arguments.csv) as path, open(path, "w", newline="", encoding="utf-8") as file:
-                    csv.writer(file, lineterminator="\n").writerows([HEAD, *rows])
+    def order(row):  # moments stay as they are
+        return -1 if row[0] == "default" else int(row[0]), int(row[1])
+
+    for first in (True, False):
+        done = {tuple(row[:2]) for row in rows}
+        listed = runs(arguments.settings) if first else best(rows)
+        wanted = [run for run in listed if (run[0], str(run[1])) not in done]
+        resumable.add(arguments.csv, HEAD, rows, train, wanted, arguments.jobs, order)
 
 
 if __name__ == "__main__":

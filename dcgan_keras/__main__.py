@@ -163,7 +163,7 @@ def new_run(folder: Optional[Path], asked: dict, changes: dict, conditional: boo
     Returns:
         The run, its images, and what they show if the networks are told.
     """
-    from dcgan_keras import data, devices, extractors, runs, scores, training
+    from dcgan_keras import devices, extractors, runs, scores, training
 
     if "preset" not in asked:
         asked["preset"], changes = followed(asked.get("source", "bundled"), asked.get("data_dir"), changes)
@@ -173,8 +173,7 @@ def new_run(folder: Optional[Path], asked: dict, changes: dict, conditional: boo
     if this.score_every:
         extractors.load(scores.extractor_for(this))
     if conditional:
-        size = {"image_size": this.settings.image_size, "channels": this.settings.channels}
-        images, labels, names = data.load_labelled(this.source, data_dir=this.data_dir, **size)
+        images, labels, names = runs.load_labelled(this)
         this = dataclasses.replace(this, class_names=names)
     else:
         images, labels = runs.load_images(this), None

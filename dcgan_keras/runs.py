@@ -204,6 +204,12 @@ def load_images(run: Run) -> np.ndarray:
     )
 
 
+def load_labelled(run: Run) -> data.Labelled:
+    """Loads the images of a run's source in its size, and what they show."""
+    size = {"image_size": run.settings.image_size, "channels": run.settings.channels}
+    return data.load_labelled(run.source, data_dir=run.data_dir, **size)
+
+
 def load(run: Run) -> data.Labelled:
     """Loads the images of a run, and what they show where its networks are told.
 
@@ -212,8 +218,7 @@ def load(run: Run) -> data.Labelled:
     """
     if not run.class_names:
         return data.Labelled(load_images(run), None, ())
-    size = {"image_size": run.settings.image_size, "channels": run.settings.channels}
-    found = data.load_labelled(run.source, data_dir=run.data_dir, **size)
+    found = load_labelled(run)
     if found.names != run.class_names:
         was, now = (", ".join(names) for names in (run.class_names, found.names))
         raise ValueError(f"The run began with the classes {was}, and {run.source} has {now}.")
@@ -226,18 +231,15 @@ def trained_on(run: Run, count: int) -> int:
 
 
 def hold_out(run: Run, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Splits images into those to train on and those to score on, always the same ones; none if none are held out."""
-    training, held_out = places(run, len(images))
-    return (images[training], images[held_out]) if len(held_out) else (images, images[:0])
+    """Splits images into those to train on and those to score on, always the same ones; none if none are held out.
 
-
-def places(run: Run, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Says which of so many images a run trains on and which it holds out, as their places in the array."""
-    held_out = count - trained_on(run, count)
-    if not held_out:
-        return np.arange(count), np.arange(0)
-    order = np.random.default_rng(0).permutation(count)
-    return np.sort(order[held_out:]), order[:held_out]
+    What the images show, of shape (count,), is split in the same way.
+    """
+    count = len(images) - trained_on(run, len(images))
+    if not count:
+        return images, images[:0]
+    order = np.random.default_rng(0).permutation(len(images))
+    return images[np.sort(order[count:])], images[order[:count]]
 
 
 def check_images(run: Run, images: np.ndarray) -> None:

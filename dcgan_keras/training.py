@@ -96,7 +96,7 @@ def train(
         done = restore(run, gan)
         devices.check_agreement(strategy, {"epochs done": done, "images": int(digest[:12], 16)})
         training_images, held_out = runs.hold_out(run, images)
-        told = [None if labels is None else labels[chosen] for chosen in runs.places(run, len(images))]
+        told = (None, None) if labels is None else runs.hold_out(run, labels)
         order = {"batch_size": settings.batch_size, "seed": run.seed, "first_epoch": done}
         stream = data.make_stream(training_images, told[0], **order)
         steps = len(training_images) // settings.batch_size

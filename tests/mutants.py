@@ -280,8 +280,8 @@ MUTATIONS = [
     Mutation(
         "held-out images are trained on",
         "runs.py",
-        "return np.sort(order[held_out:]), order[:held_out]",
-        "return np.sort(order), order[:held_out]",
+        "return images[np.sort(order[count:])], images[order[:count]]",
+        "return images[np.sort(order)], images[order[:count]]",
         "runs",
     ),
     Mutation(

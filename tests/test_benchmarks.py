@@ -21,6 +21,32 @@ def benchmarks():
     sys.path.remove(str(ROOT / "benchmarks"))
 
 
+@pytest.fixture
+def pool(monkeypatch):
+    """Stands in for the processes of the long tables: `row` is what a run gives, `asked` the runs that were wanted."""
+
+    class Pool:
+        def __init__(self, *_, **__):
+            self.asked = []
+
+        def Pool(self, *_, **__):
+            return self
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def imap_unordered(self, function, wanted):
+            self.asked.extend(wanted)
+            return [[self.row(run)] for run in wanted]
+
+    made = Pool()
+    monkeypatch.setattr("multiprocessing.get_context", lambda *_: made)
+    return made
+
+
 def test_flops_of_the_tutorials_step_by_hand(benchmarks):
     contestants, throughput = benchmarks
     g = [100 * 12544, 49 * 25 * 256 * 128, 49 * 25 * 128 * 64, 196 * 25 * 64]
@@ -134,7 +160,7 @@ def test_the_score_table_scores_what_is_there(tmp_path, monkeypatch, capsys, ben
     assert "200 images against bundled, split test" in capsys.readouterr().out
 
 
-def test_the_table_of_few_pictures_holds_each_run_once(benchmarks, tmp_path, monkeypatch):
+def test_the_table_of_few_pictures_holds_each_run_once(benchmarks, tmp_path, monkeypatch, pool):
     few_pictures = importlib.import_module("few_pictures")
     monkeypatch.setattr(few_pictures, "EVERY", 1)
     rows = few_pictures.train((80, "flip", 0, 2))
@@ -145,31 +171,12 @@ def test_the_table_of_few_pictures_holds_each_run_once(benchmarks, tmp_path, mon
     runs = [("100", "", "0", "3"), ("100", "", "1", "3"), ("100", "", "2", "1")]
     path = tmp_path / "table.csv"
     path.write_text("\n".join([",".join(few_pictures.HEAD), *(",".join([*run, *"12345"]) for run in runs)]) + "\n")
-    asked = []
-
-    class Pool:
-        def __init__(self, *_, **__):
-            pass
-
-        def Pool(self, *_, **__):
-            return self
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_):
-            pass
-
-        def imap_unordered(self, function, wanted):
-            asked.extend(wanted)
-            return [[(*run, 1, 2, 3, 4, 5)] for run in wanted]
-
-    monkeypatch.setattr(few_pictures.multiprocessing, "get_context", Pool)
+    pool.row = lambda run: (*run, 1, 2, 3, 4, 5)
     monkeypatch.setattr(few_pictures, "COUNTS", (100,))
     monkeypatch.setattr(few_pictures, "ARMS", ("",))
     monkeypatch.setattr(sys, "argv", ["few_pictures.py", "--steps", "3", "--csv", str(path)])
     few_pictures.main()
-    assert asked == [(100, "", 2, 3)]
+    assert pool.asked == [(100, "", 2, 3)]
     assert [line.split(",")[2:4] for line in path.read_text().splitlines()[1:]] == [["0", "3"], ["1", "3"], ["2", "3"]]
 
 
@@ -255,7 +262,7 @@ def test_the_sweep_draws_the_same_fair_settings(benchmarks):
     assert again == [(str(n), seed, drawn[n]) for n in (1, 0) for seed in sweep.OTHER_SEEDS]
 
 
-def test_the_table_of_the_sweep_holds_each_run_once(benchmarks, tmp_path, monkeypatch):
+def test_the_table_of_the_sweep_holds_each_run_once(benchmarks, tmp_path, monkeypatch, pool):
     sweep = importlib.import_module("sweep")
     for name, value in {"SECONDS": (0.01, 0.05), "STEPS": 2, "SCORED": 200}.items():
         monkeypatch.setattr(sweep, name, value)
@@ -271,30 +278,11 @@ def test_the_table_of_the_sweep_holds_each_run_once(benchmarks, tmp_path, monkey
     # Runs that are there are not done again.
     path = tmp_path / "table.csv"
     path.write_text(",".join(sweep.HEAD) + "\n" + ",".join(["1", "1", *["0"] * (len(sweep.HEAD) - 2)]) + "\n")
-    asked = []
-
-    class Pool:
-        def __init__(self, *_, **__):
-            pass
-
-        def Pool(self, *_, **__):
-            return self
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_):
-            pass
-
-        def imap_unordered(self, function, wanted):
-            asked.extend(run[:2] for run in wanted)
-            return [[(*run[:2], *range(len(sweep.HEAD) - 2))] for run in wanted]
-
-    monkeypatch.setattr(sweep.multiprocessing, "get_context", Pool)
+    pool.row = lambda run: (*run[:2], *range(len(sweep.HEAD) - 2))
     monkeypatch.setattr(sweep, "SEEDS", (0, 1))
     monkeypatch.setattr(sys, "argv", ["sweep.py", "--settings", "3", "--csv", str(path)])
     sweep.main()
-    assert asked == [("default", 0), ("default", 1), ("0", 0), ("2", 2)]
+    assert [run[:2] for run in pool.asked] == [("default", 0), ("default", 1), ("0", 0), ("2", 2)]
     names = [line.split(",")[0] for line in path.read_text().splitlines()[1:]]
     assert names == ["default", "default", "0", "1", "2"]
 
@@ -549,12 +537,12 @@ def test_the_table_of_super_resolution_holds_each_way(benchmarks, monkeypatch):
 
 
 def test_the_kid_of_all_pairs_is_the_modules_and_its_error_the_jackknifes(benchmarks):
-    super_resolution = importlib.import_module("super_resolution")
+    kid = importlib.import_module("inpainting").kid
     rng = np.random.default_rng(0)
     real, fake = rng.normal(0, 1, (20, 5)), rng.normal(0.3, 1, (20, 5))
-    value, error = super_resolution.kid_and_error(real, fake)
+    value, error = kid(real, fake, len(fake))
     assert value == pytest.approx(metrics.kid(real, fake, subset_size=20).mean)
-    without = [super_resolution.kid_and_error(real, np.delete(fake, n, axis=0))[0] for n in range(20)]
+    without = [kid(real, np.delete(fake, n, axis=0), 19)[0] for n in range(20)]
     assert error == pytest.approx(np.sqrt(19) * np.std(without))
 
 

@@ -6,19 +6,16 @@ What needs a browser is skipped where Playwright or Chromium is missing. Nothing
 import base64
 import contextlib
 import functools
-import http.server
-import importlib.util
 import io
 import json
 import re
 import shutil
-import threading
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import ROOT
+from conftest import ROOT, Quiet, from_site, serving
 from dcgan_keras import losses, models
 from keras import layers
 from PIL import Image
@@ -27,14 +24,7 @@ BUTTONS = ("random", "corners", "zero", "walk")
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
 
-def load_pack():
-    spec = importlib.util.spec_from_file_location("pack", ROOT / "site" / "pack.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-pack = load_pack()
+pack = from_site("pack")
 
 
 @functools.cache
@@ -64,29 +54,11 @@ def folder(tmp_path_factory):
 def address(folder):
     """The folder above, served as a static page is, under a path of its own."""
 
-    class Quiet(http.server.SimpleHTTPRequestHandler):
+    class WithTypes(Quiet):
         extensions_map = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", "": "text/plain"}
 
-        def log_message(self, *_):
-            pass
-
-    handler = functools.partial(Quiet, directory=str(folder.parent))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/explorer/"
-        server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed.")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if not chromium:
-        pytest.skip("There is no Chromium.")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield browser
-        browser.close()
+    with serving(folder.parent, WithTypes) as root:
+        yield f"{root}/explorer/"
 
 
 @pytest.fixture

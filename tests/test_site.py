@@ -3,17 +3,13 @@
 Skipped where `make site` has not built it, or Playwright or Chromium is missing. Nothing here needs a network.
 """
 
-import functools
-import http.server
 import json
 import re
-import shutil
-import threading
 import urllib.parse
 import zipfile
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, Quiet, serving
 
 SITE = ROOT / "build" / "site"
 PAGES = sorted(path.relative_to(SITE).as_posix() for path in SITE.rglob("*.html") if "pagefind" not in path.parts)
@@ -26,31 +22,13 @@ WIDTHS = {"phone": (390, 844), "desk": (1280, 900)}
 def address():
     """The site under a sub-path, as GitHub Pages serves it."""
 
-    class UnderASubPath(http.server.SimpleHTTPRequestHandler):
+    class UnderASubPath(Quiet):
         def translate_path(self, path):
             inside = urllib.parse.urlsplit(path).path.removeprefix("/dcgan-keras/")
             return super().translate_path("/" + inside if inside != path else "/nowhere")
 
-        def log_message(self, *_):
-            pass
-
-    handler = functools.partial(UnderASubPath, directory=str(SITE))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/dcgan-keras/"
-        server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed.")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if not chromium:
-        pytest.skip("There is no Chromium.")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield browser
-        browser.close()
+    with serving(SITE, UnderASubPath) as root:
+        yield f"{root}/dcgan-keras/"
 
 
 @pytest.fixture

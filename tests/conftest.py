@@ -1,5 +1,6 @@
 """What several test files share: a tiny recipe, tiny images, a run folder, the command line."""
 
+import base64
 import contextlib
 import dataclasses
 import functools
@@ -17,6 +18,7 @@ import numpy as np
 import pytest
 from dcgan_keras import presets, runs, training
 from dcgan_keras.__main__ import app
+from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 # Every value differs from every other of its kind, so that none can stand in for another unseen.
@@ -33,6 +35,8 @@ TINY = dataclasses.replace(
     frames=4,
 )
 TINY_OPTIONS = "--g-filters 2 --d-filters 3 --latent-dim 4 --batch-size 500 --frames 4".split()
+
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
 
 # The files that take longest, longest first: given out last, they would leave the other processes idle at the end.
@@ -89,6 +93,63 @@ def browser():
         browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The explorer as it is published: its pages, and the packed weights beside them."""
+    folder = tmp_path_factory.mktemp("site") / "explorer"
+    shutil.copytree(ROOT / "site" / "explorer", folder)
+    from_site("pack").main(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(folder):
+    """The folder above, served as a static page is, under a path of its own."""
+
+    class WithTypes(Quiet):
+        extensions_map = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", "": "text/plain"}
+
+    with serving(folder.parent, WithTypes) as root:
+        yield f"{root}/explorer/"
+
+
+@pytest.fixture
+def visit(browser, address):
+    """Opens a page; in the end nothing may have been fetched from elsewhere and nothing have gone wrong."""
+    with contextlib.ExitStack() as stack:
+        wrong = []
+
+        def visit(name, **context):
+            page = stack.enter_context(contextlib.closing(browser.new_context(**context))).new_page()
+            page.fetched = []
+            page.on("request", lambda request: request.url.startswith(address) or wrong.append(request.url))
+            page.on("response", lambda response: page.fetched.append(response))
+            page.on("console", lambda message: wrong.append(message.text))
+            page.on("pageerror", lambda error: wrong.append(str(error)))
+            page.goto(address + name)
+            if name == "index.html":
+                until_drawn(page)
+            if name == "dcgan.html":
+                page.wait_for_function("document.getElementById('steps').textContent === '0'", timeout=60_000)
+            return page
+
+        yield visit
+        # Pictures of the page's own making are no requests.
+        assert [entry for entry in wrong if not entry.startswith(("blob:", "data:"))] == []
+
+
+def until_drawn(page, mark="map", count=1):
+    page.wait_for_function(
+        "([mark, count]) => performance.getEntriesByName(mark).length >= count", arg=[mark, count], timeout=60_000
+    )
+
+
+def pixels(page, canvas="#picture"):
+    """The bytes that a canvas shows, of shape (height, width, 3)."""
+    png = page.locator(canvas).evaluate("canvas => canvas.toDataURL()").split(",")[1]
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB"))
 
 
 @pytest.fixture

@@ -109,7 +109,7 @@ def scores():
     found = {(row["subject"], row["metric"]): row["value"] for row in results("scores")}
     for title, subject in (
         ("other real images", "real training images"),
-        ("the course's best generator", "fashion_generator"),
+        ("the committed generator", "fashion_generator"),
         ("real images, blurred", "real, blurred 2x2"),
         ("a dense GAN after 5 minutes", "dense-0-5min"),
         ("TensorFlow's tutorial after 60 minutes", "tutorial-1-60min"),

@@ -8,9 +8,12 @@
         --augment translation --ema-decay 0.998 --epochs 300 --score-every 10 --run runs/emoji
     python assets/weights/make_generator.py emoji runs/emoji
 
+    dcgan train --source bundled --conditional --epochs 200 --score-every 10 --run runs/classes
+    python assets/weights/make_generator.py classes runs/classes
+
 Writes `NAME_generator.keras`, its weights stored as float16 (Keras turns them back to float32 when it loads them) and
-without settings that older versions of Keras refuse, `NAME_generator_scores.csv` and `../NAME.gif`. Prints what the
-rounding does to the score.
+without settings that older versions of Keras refuse, `NAME_generator_scores.csv` and, but of the last, `../NAME.gif`.
+Prints what the rounding does to the score, and of the last how many images of each class the extractor sees as that.
 """
 
 import io
@@ -25,6 +28,7 @@ import numpy as np
 from dcgan_keras import data, extractors, files, models, scores
 
 FOLDER = Path(__file__).parent
+IMAGES = {"fashion": "fashion", "emoji": "emoji", "classes": "fashion"}  # each name's bundled images, and extractor
 
 
 def halved(content: bytes) -> bytes:
@@ -68,16 +72,22 @@ def main(name: str, folder: Path) -> None:
             content = source.read(info)
             target.writestr(info, REWRITE.get(info.filename, bytes)(content))
     shutil.copy(folder / "scores.csv", FOLDER / f"{name}_generator_scores.csv")
-    shutil.copy(folder / "training.gif", FOLDER.parent / f"{name}.gif")
+    if name != "classes":
+        shutil.copy(folder / "training.gif", FOLDER.parent / f"{name}.gif")
 
-    test, training = (data.load_bundled(split, name)[0] for split in ("test", "train"))
-    judge = scores.Judge(extractors.load(name), test, training, reference_name=f"bundled:{name}, split test")
-    columns = [judge.scores(scores.draw(models.load_generator(path), judge.count), path.name) for path in (best, out)]
-    print(scores.table(columns))
+    images = IMAGES[name]
+    test, training = (data.load_bundled(split, images)[0] for split in ("test", "train"))
+    extractor, generator = extractors.load(images), models.load_generator(out)
+    judge = scores.Judge(extractor, test, training, reference_name=f"bundled:{images}, split test")
+    drawn = {path.name: scores.draw(models.load_generator(path), judge.count) for path in (best, out)}
+    print(scores.table([judge.scores(batches, subject) for subject, batches in drawn.items()]))
+    for label in range(models.classes(generator)):
+        seen = extractor(scores.draw(generator, 1_000, label=label), 1_000).probabilities.argmax(axis=1)
+        print(f"{data.CLASS_NAMES[label]:12s} {np.mean(seen == label):.1%}")
     print(f"{out.name}: {out.stat().st_size:,} bytes")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3 or sys.argv[1] not in ("fashion", "emoji"):
+    if len(sys.argv) != 3 or sys.argv[1] not in IMAGES:
         raise SystemExit(__doc__)
     main(sys.argv[1], Path(sys.argv[2]))

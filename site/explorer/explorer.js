@@ -29,6 +29,9 @@ let beforeEdit; // the z that Undo brings back
 function go(vector, newPlace = null) {
   z = vector;
   place = newPlace;
+  for (const [label, canvas] of $("classes").querySelectorAll("canvas").entries()) {
+    paint(canvas, generator.draw(z, label), generator.size);
+  }
   const start = performance.now();
   const image = generator.draw(z);
   const ms = performance.now() - start;
@@ -42,7 +45,8 @@ function go(vector, newPlace = null) {
   }
   const where = place ? `${percent(place[0])} to the right, ${percent(place[1])} down` : "not on the map";
   const said = values.slice(0, 3).map((value) => number(value, 1));
-  $("picture").setAttribute("aria-label", `Generated picture, directions 1 to 3 at ${said.join(", ")}, ${where}`);
+  const kind = generator.classes.length ? `Generated ${generator.classes[generator.label]}` : "Generated picture";
+  $("picture").setAttribute("aria-label", `${kind}, directions 1 to 3 at ${said.join(", ")}, ${where}`);
   $("map").setAttribute("aria-valuetext", where);
   $("map").setAttribute("aria-valuenow", place ? Math.round(place[0] * 100) : 0);
   $("marker").hidden = !place;
@@ -78,12 +82,31 @@ async function choose(name) {
   $("controls").inert = false;
   for (const canvas of [$("picture"), $("thumbnail")]) clear(canvas, generator.size);
   corners = generator.corners;
+  makeClasses();
   makeSliders();
   moveSquare(generator.size / 2, generator.size / 2);
   canUndo(null);
   go(corners[0], [0, 0]);
   performance.mark("first-picture");
   drawMap();
+}
+
+// ---- classes: each drawn from the same z
+
+function makeClasses() {
+  $("class-choice").hidden = generator.classes.length === 0;
+  const rows = generator.classes.map((name, label) => {
+    const row = document.createElement("label");
+    row.innerHTML = `<canvas width="${generator.size}" height="${generator.size}" aria-hidden="true"></canvas>
+      <input type="radio" name="class" value="${label}" ${label === generator.label ? "checked" : ""}> ${name}`;
+    row.querySelector("input").addEventListener("change", () => {
+      generator.label = label;
+      go(z.slice(), place); // another array of the same numbers: what was under way with the first one ends
+      drawMap();
+    });
+    return row;
+  });
+  $("classes").replaceChildren(...rows);
 }
 
 // ---- sliders: the coordinates of z along the main directions
@@ -110,13 +133,15 @@ $("zero").addEventListener("click", () => {
 
 // ---- the map
 
+let maps = 0; // counts them, so that only the last one goes on
+
 async function drawMap() {
-  const [mine, shown] = [generator, corners];
+  const mine = ++maps;
   clear($("map-canvas"), generator.size * ACROSS);
   for (let row = 0; row < ACROSS; row++) {
     for (let column = 0; column < ACROSS; column++) {
       await nextTurn();
-      if (mine !== generator || shown !== corners) return; // another map has begun
+      if (mine !== maps) return; // another map has begun
       const vector = latent.onMap(corners, column / (ACROSS - 1), row / (ACROSS - 1));
       paint($("map-canvas"), generator.draw(vector), generator.size, row, column);
     }

@@ -52,7 +52,7 @@ function draw() {
   const fakes = game.generator.forward(watched).at(-1);
   const heaps = captured(sharesOfHeaps(fakes));
   drawPlane($("plane"), game.discriminator.forward(grid).at(-1), shownReal, fakes);
-  drawLosses($("losses"), thin(curves.dLoss), thin(curves.gLoss), EVERY * stride(curves.dLoss));
+  drawLosses($("losses"), curves.dLoss, curves.gLoss, EVERY);
   const numbers = {
     moves: game.moves.toLocaleString("en"),
     heaps: `${heaps} of 8`,
@@ -73,10 +73,6 @@ function draw() {
     $("status").textContent = sentence;
   }
 }
-
-// A curve needs no more points than the canvas has room for.
-const stride = (losses) => Math.max(1, Math.ceil(losses.length / 600));
-const thin = (losses) => losses.filter((_, n) => n % stride(losses) === 0);
 
 // ---- controls
 

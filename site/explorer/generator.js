@@ -12,7 +12,7 @@ const STRIDE = 2;
 const CUT = (KERNEL - STRIDE) / 2; // padding "same" cuts this many rows and columns off each side
 
 /** Visits each place of each stamp that lies on the output: the pixel, its place there, the kernel's part. */
-function forEachStamp(size, visit) {
+export function forEachStamp(size, visit) {
   const side = size * STRIDE;
   for (let i = 0; i < size; i++) {
     for (let j = 0; j < size; j++) {
@@ -65,6 +65,8 @@ export class Generator {
       return weights.subarray(found.offset, found.offset + found.shape.reduce((a, b) => a * b));
     };
     this.latentDim = about.latent_dim;
+    this.classes = about.classes; // their names, of a generator that is told what to draw
+    this.label = 0; // the class that is asked for
     this.directions = about.directions.map((row) => Float32Array.from(row));
     this.shares = about.shares;
     this.corners = about.corners.map((row) => Float32Array.from(row));
@@ -83,10 +85,12 @@ export class Generator {
   }
 
   /** Draws a latent vector as an image in [-1, 1]. Keeps it and its feature maps for `gradient`. */
-  draw(z) {
+  draw(z, label = this.label) {
     this.drawn = z;
-    const units = this.project.length / this.latentDim;
+    const units = this.project.length / (this.latentDim + this.classes.length);
     let map = new Float64Array(units);
+    // To the dense layer, a label is more numbers of the vector: a 1 for its class, 0 for the others.
+    if (this.classes.length) map.set(this.project.subarray((this.latentDim + label) * units).subarray(0, units));
     for (let n = 0; n < this.latentDim; n++) {
       for (let u = 0; u < units; u++) map[u] += z[n] * this.project[n * units + u];
     }

@@ -1,7 +1,8 @@
-// What the ring game draws: the plane with D's opinion, and the two losses. Canvases are white in dark mode too, as
-// the course's figures are.
+// What the games draw: the plane of the ring game with D's opinion, and the two losses. Canvases are white in dark mode
+// too, as the course's figures are.
 
-import { CENTERS, SPREAD, sigmoid } from "./train.js";
+import { sigmoid } from "./losses.js";
+import { CENTERS, SPREAD } from "./train.js";
 
 const G_COLOR = "#0072b2";
 const D_COLOR = "#d55e00";
@@ -87,8 +88,11 @@ function drawBorder(context, cell, logits) {
   context.stroke();
 }
 
-/** Draws both losses over the moves; each is a list of numbers, one every `every` moves. */
-export function drawLosses(canvas, dLosses, gLosses, every) {
+/** Draws both losses over the moves or steps; each is a list of numbers, one every `every` of them. */
+export function drawLosses(canvas, dLosses, gLosses, every, unit = "moves") {
+  // A curve needs no more points than the canvas has room for.
+  const stride = Math.max(1, Math.ceil(dLosses.length / 600));
+  [dLosses, gLosses] = [dLosses, gLosses].map((losses) => losses.filter((_, n) => n % stride === 0));
   const context = canvas.getContext("2d");
   const { width, height } = canvas;
   const [left, right, top, bottom] = [70, width - 20, 20, height - 70];
@@ -109,9 +113,9 @@ export function drawLosses(canvas, dLosses, gLosses, every) {
   context.textAlign = "left";
   context.fillText("0", left, bottom + 30);
   context.textAlign = "right";
-  context.fillText((Math.max(0, dLosses.length - 1) * every).toLocaleString("en"), right, bottom + 30);
+  context.fillText((Math.max(0, dLosses.length - 1) * every * stride).toLocaleString("en"), right, bottom + 30);
   context.textAlign = "center";
-  context.fillText("moves", (left + right) / 2, bottom + 52);
+  context.fillText(unit, (left + right) / 2, bottom + 52);
 
   context.lineWidth = 3;
   context.strokeStyle = "#57606a";

@@ -1,6 +1,8 @@
-// The ring game of notebook 01, trained here: two small dense networks, their gradients, Adam, one move of both.
+// The ring game of notebook 01, trained here: two small dense networks, their gradients, one move of both.
 // A batch of points is one flat array, row after row. Nothing here knows the page.
 
+import { Adam } from "./adam.js";
+import { bothLosses, slopesToFake, slopesToReal } from "./losses.js";
 import { normal, uniform } from "./random.js";
 
 export const LATENT_DIM = 8;
@@ -78,6 +80,11 @@ export class Network {
     return slope;
   }
 
+  /** The weights of all layers, as a list of arrays. */
+  get weights() {
+    return listed(this.layers);
+  }
+
   zeroGradients() {
     return this.layers.map(({ weights, bias }) => ({
       weights: new Float64Array(weights.length),
@@ -86,35 +93,7 @@ export class Network {
   }
 }
 
-/** Adam (arXiv 1412.6980) as Keras has it: each weight gets a step size of its own. */
-export class Adam {
-  constructor(network, rate, beta1 = 0.5, beta2 = 0.999, epsilon = 1e-7) {
-    Object.assign(this, { network, rate, beta1, beta2, epsilon, step: 0 });
-    this.means = network.zeroGradients();
-    this.squares = network.zeroGradients();
-  }
-
-  apply(gradients) {
-    this.step += 1;
-    const rate = (this.rate * Math.sqrt(1 - this.beta2 ** this.step)) / (1 - this.beta1 ** this.step);
-    for (const [number, layer] of this.network.layers.entries()) {
-      for (const kind of ["weights", "bias"]) {
-        const slopes = gradients[number][kind];
-        const mean = this.means[number][kind];
-        const square = this.squares[number][kind];
-        for (let n = 0; n < slopes.length; n++) {
-          mean[n] += (1 - this.beta1) * (slopes[n] - mean[n]);
-          square[n] += (1 - this.beta2) * (slopes[n] ** 2 - square[n]);
-          layer[kind][n] -= (rate * mean[n]) / (Math.sqrt(square[n]) + this.epsilon);
-        }
-      }
-    }
-  }
-}
-
-export const sigmoid = (s) => 1 / (1 + Math.exp(-s));
-const softplus = (s) => Math.max(s, 0) + Math.log1p(Math.exp(-Math.abs(s))); // log(1 + e^s), without overflow
-const mean = (numbers) => numbers.reduce((a, b) => a + b, 0) / numbers.length;
+const listed = (layers) => layers.flatMap(({ weights, bias }) => [weights, bias]);
 
 /** The two players and their optimizers. */
 export class Game {
@@ -123,8 +102,8 @@ export class Game {
     this.batchSize = batchSize;
     this.generator = new Network([LATENT_DIM, UNITS, UNITS, 2], this.random);
     this.discriminator = new Network([2, UNITS, UNITS, 1], this.random);
-    this.gOptimizer = new Adam(this.generator, gRate);
-    this.dOptimizer = new Adam(this.discriminator, dRate);
+    this.gOptimizer = new Adam(this.generator.weights, gRate);
+    this.dOptimizer = new Adam(this.discriminator.weights, dRate);
     this.moves = 0;
   }
 
@@ -134,29 +113,21 @@ export class Game {
     const onLatents = generator.forward(z);
     const onFakes = discriminator.forward(onLatents.at(-1));
     const onReal = discriminator.forward(real);
-    const fakeLogits = onFakes.at(-1);
-    const realLogits = onReal.at(-1);
+    const [realLogits, fakeLogits] = [onReal.at(-1), onFakes.at(-1)];
 
-    // D's loss is mean softplus(-real) + mean softplus(fake); the slope of softplus is the sigmoid.
     const dGradients = discriminator.zeroGradients();
-    const count = fakeLogits.length;
-    discriminator.backward(onReal, realLogits.map((s) => -sigmoid(-s) / count), dGradients);
-    discriminator.backward(onFakes, fakeLogits.map((s) => sigmoid(s) / count), dGradients);
+    discriminator.backward(onReal, slopesToReal(realLogits), dGradients);
+    discriminator.backward(onFakes, slopesToFake(fakeLogits), dGradients);
 
-    // G's loss is mean softplus(-fake). Its slope goes back through D to the fakes, and on through G.
-    const fakeSlopes = discriminator.backward(onFakes, fakeLogits.map((s) => -sigmoid(-s) / count));
+    // The slope of G's loss goes back through D to the fakes, and on through G.
+    const fakeSlopes = discriminator.backward(onFakes, slopesToReal(fakeLogits));
     const gGradients = generator.zeroGradients();
     generator.backward(onLatents, fakeSlopes, gGradients);
 
-    this.gOptimizer.apply(gGradients);
-    this.dOptimizer.apply(dGradients);
+    this.gOptimizer.apply(listed(gGradients));
+    this.dOptimizer.apply(listed(dGradients));
     this.moves += 1;
-    return {
-      dLoss: mean(realLogits.map((s) => softplus(-s))) + mean(fakeLogits.map(softplus)),
-      gLoss: mean(fakeLogits.map((s) => softplus(-s))),
-      onReal: mean(realLogits.map(sigmoid)), // D(x)
-      onFakes: mean(fakeLogits.map(sigmoid)), // D(G(z))
-    };
+    return bothLosses(realLogits, fakeLogits);
   }
 }
 

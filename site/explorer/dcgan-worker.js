@@ -1,0 +1,109 @@
+// Trains the DCGAN beside the page, on a core of its own, and tells the page how the game stands.
+//
+// The page sends { do: "reset" | "rates" | "run" | "step" | "show", ... }, and is sent what `tell` has.
+
+import { DCGAN, LATENT_DIM, SIZE } from "./dcgan.js";
+import { normal, uniform } from "./random.js";
+
+const PIXELS = SIZE ** 2;
+const BATCH_SIZE = 16;
+const EVERY = 5; // steps whose losses are averaged into one point of the curve
+const TELL_MS = 400; // from one telling to the next, while it runs
+const SHOWN = 25;
+const watched = normal(uniform(11), SHOWN * LATENT_DIM); // latent vectors of the pictures that are shown
+
+let photos, realSpread, game, last, curves, sums, spent, timer;
+let shown = "average";
+let told = 0;
+
+/** Fetches the photographs that site/pack.py wrote: numbers from 0 to 255, compressed. */
+async function loadPhotos() {
+  const answer = await fetch("clothes.z");
+  if (!answer.ok) throw new Error(`${answer.url}: ${answer.status}`);
+  const bytes = answer.body.pipeThrough(new DecompressionStream("deflate"));
+  return Float32Array.from(new Uint8Array(await new Response(bytes).arrayBuffer()), (value) => value / 127.5 - 1);
+}
+
+function reset({ seed, gRate, dRate }) {
+  game = new DCGAN({ seed, gRate, dRate });
+  last = null;
+  curves = { dLoss: [], gLoss: [] };
+  sums = { dLoss: 0, gLoss: 0 };
+  spent = [];
+}
+
+/** One step on photographs that are drawn at random. */
+function step() {
+  const start = performance.now();
+  const real = new Float32Array(BATCH_SIZE * PIXELS);
+  for (let n = 0; n < BATCH_SIZE; n++) {
+    const photo = Math.floor(game.random() * (photos.length / PIXELS));
+    real.set(photos.subarray(photo * PIXELS, (photo + 1) * PIXELS), n * PIXELS);
+  }
+  last = game.step(real);
+  for (const name of ["dLoss", "gLoss"]) {
+    sums[name] += last[name];
+    if (game.steps % EVERY) continue;
+    curves[name].push(sums[name] / EVERY);
+    sums[name] = 0;
+  }
+  spent = [...spent.slice(-19), performance.now() - start];
+}
+
+/** How much pictures differ from one another: the standard deviation of a pixel among them, over all pixels. */
+function spread(pictures) {
+  const count = pictures.length / PIXELS;
+  let squares = 0;
+  for (let p = 0; p < PIXELS; p++) {
+    let [sum, square] = [0, 0];
+    for (let n = p; n < pictures.length; n += PIXELS) {
+      sum += pictures[n];
+      square += pictures[n] ** 2;
+    }
+    squares += (square - sum ** 2 / count) / (count - 1);
+  }
+  return Math.sqrt(squares / PIXELS);
+}
+
+function tell() {
+  told = performance.now();
+  const pictures = game.draw(watched, shown === "average" ? game.average : game.generator);
+  const msPerStep = spent.length ? [...spent].sort((a, b) => a - b)[spent.length >> 1] : null;
+  const variety = spread(pictures) / realSpread;
+  postMessage({ steps: game.steps, last, curves, every: EVERY, pictures, variety, msPerStep });
+}
+
+function turn() {
+  step();
+  if (performance.now() - told > TELL_MS) tell();
+  timer = setTimeout(turn);
+}
+
+const commands = {
+  reset,
+  step,
+  rates({ gRate, dRate }) {
+    game.gOptimizer.rate = gRate;
+    game.dOptimizer.rate = dRate;
+  },
+  run({ on }) {
+    clearTimeout(timer);
+    if (on) timer = setTimeout(turn);
+  },
+  show({ which }) {
+    shown = which;
+  },
+};
+
+addEventListener("message", ({ data }) => {
+  commands[data.do](data);
+  tell();
+});
+
+try {
+  photos = await loadPhotos();
+  realSpread = spread(photos);
+  postMessage({ photos: photos.slice(0, 10 * PIXELS), count: photos.length / PIXELS });
+} catch (error) {
+  postMessage({ problem: error.message });
+}

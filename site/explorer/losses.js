@@ -1,0 +1,23 @@
+// Binary cross-entropy on logits (notebook 04), for both games of the course that are played in a browser.
+
+export const sigmoid = (s) => 1 / (1 + Math.exp(-s));
+const softplus = (s) => Math.max(s, 0) + Math.log1p(Math.exp(-Math.abs(s))); // log(1 + e^s), without overflow
+const mean = (numbers) => numbers.reduce((a, b) => a + b, 0) / numbers.length;
+
+/** Both losses, and D's mean opinion of real examples and of fakes. */
+export function bothLosses(realLogits, fakeLogits) {
+  return {
+    dLoss: mean(realLogits.map((s) => softplus(-s))) + mean(fakeLogits.map(softplus)),
+    gLoss: mean(fakeLogits.map((s) => softplus(-s))),
+    onReal: mean(realLogits.map(sigmoid)), // D(x)
+    onFakes: mean(fakeLogits.map(sigmoid)), // D(G(z))
+  };
+}
+
+// The slope of softplus is the sigmoid. D wants real examples called real, and G wants that of its fakes.
+
+/** The slope of mean softplus(-s), the loss of who wants "real", with respect to each logit. */
+export const slopesToReal = (logits) => logits.map((s) => -sigmoid(-s) / logits.length);
+
+/** The slope of mean softplus(s), the loss of who wants "fake". */
+export const slopesToFake = (logits) => logits.map((s) => sigmoid(s) / logits.length);

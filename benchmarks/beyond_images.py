@@ -1,18 +1,21 @@
 """Moving garments, and tables and chairs of voxels: the table that notebook 17 reads.
 
-    python benchmarks/beyond_images.py [--voxel-steps 3500] [--clip-steps 500] [--jobs 2] [--csv FILE]
+    python benchmarks/beyond_images.py [--voxel-steps 6000] [--clip-steps 2000] [--jobs 2] [--csv FILE]
 
-Three arms, three seeds each. `voxels`: tables and chairs of 16x16x16, with heights as channels. `motion`: clips of 16
-frames of 32x32, by a generator that draws each frame from one content vector and a recurrent motion vector
-(arXiv 1707.04993). `channels`: the same clips by a generator whose last layer has a channel for each frame. All are
-trained by the module's `DCGAN`, with equal discriminators for both kinds of clip. A quarter of an hour of one core.
-Runs that are in the file already, as long, are not done again. Notebook 17 has the same functions.
+Five arms, three seeds each. `voxels`: tables and chairs of 16x16x16, with heights as channels. `mirrored`: the same by
+a generator that draws the left half alone and mirrors it. `motion`: clips of 16 frames of 32x32, by a generator that
+draws each frame from one content vector and a recurrent motion vector (arXiv 1707.04993). `channels`: the same clips by
+a generator whose last layer has a channel for each frame. `placed`: by a generator that draws one picture for a clip,
+and says where it is in each frame. All are trained by the module's `DCGAN`, with one discriminator for both kinds of
+shapes, and one for all three of clips. An hour of one core. Runs that are in the file already, as long, are not done
+again. Notebook 17 has the same functions.
 
-Columns: arm, seed; steps; seconds of one core, training alone; measure and value. Of `voxels`, 500 shapes above 0: the
+Columns: arm, seed; steps; seconds of one core, training alone; measure and value. Of shapes, 500 of them above 0: the
 shares with one piece, on the floor, on four legs, symmetric at a mirror overlap of 0.75 (`symmetric`) and 0.9
-(`symmetric 0.9`), with all four (`valid`, `valid 0.9`), and shares valid at the thresholds -0.4 and 0.4. Of both kinds
-of clips, 300 of them: mean speed in pixels a frame, distance of their speeds from those of 300 real clips, straightness
-(mean cosine between a step and the next) and drift (mean distance of the features of a frame from those of the first).
+(`symmetric 0.9`), with all four (`valid`, `valid 0.9`), and shares valid at the thresholds -0.4 and 0.4. Of clips, 300
+of them: mean speed in pixels a frame, distance of their speeds from those of 300 real clips, straightness (mean cosine
+between a step and the next), drift (mean distance of the features of a frame from those of the first) and likeness (KID
+of the garments in a middle frame against those of the real clips).
 """
 
 import itertools
@@ -24,10 +27,10 @@ import keras
 import numpy as np
 import resumable
 import tensorflow as tf
-from dcgan_keras import data, extractors, models
+from dcgan_keras import data, extractors, metrics, models
 from keras import layers, ops
 
-ARMS = ("voxels", "motion", "channels")
+ARMS = ("voxels", "mirrored", "motion", "channels", "placed")
 SEEDS = (0, 1, 2)
 TABLE = Path(__file__).parents[1] / "assets" / "tables" / "beyond_images.csv"
 HEAD = ("arm", "seed", "steps", "seconds", "measure", "value")
@@ -172,6 +175,12 @@ def drift(clips, extractor):
     return np.linalg.norm(features[:, 1:] - features[:, :1], axis=-1).mean(axis=1)
 
 
+def likeness(clips, real, extractor):
+    """KID of the garments in a middle frame of each clip, against those of real clips."""
+    features = [extractor(crops(some)[FRAMES // 2 :: FRAMES]).features for some in (real, clips)]
+    return metrics.kid(*features, subset_size=50, seed=0).mean
+
+
 def distance(values, others):
     """Earth mover's distance of two sets of numbers: mean distance of their quantiles."""
     shares = np.linspace(0, 1, 201)
@@ -191,11 +200,11 @@ def normed(x, activation):
     return activation(models.fast.FastBatchNormalization(momentum=0.9, epsilon=1e-5)(x))
 
 
-def start_map(x, width):
-    """Project and reshape: a map of 4x4."""
+def start_map(x, width, columns=4):
+    """Project and reshape: a map of 4x4, or of fewer columns."""
     normal = keras.initializers.RandomNormal(0, models.WEIGHTS_STDDEV)
-    x = layers.Dense(16 * width, use_bias=False, kernel_initializer=normal)(x)
-    return normed(layers.Reshape((4, 4, width))(x), layers.ReLU())
+    x = layers.Dense(4 * columns * width, use_bias=False, kernel_initializer=normal)(x)
+    return normed(layers.Reshape((4, columns, width))(x), layers.ReLU())
 
 
 def upwards(x, widths, channels):
@@ -206,22 +215,36 @@ def upwards(x, widths, channels):
     return layers.Activation("tanh")(models.fast.FastConv2DTranspose(channels, **settings())(x))
 
 
-def downwards(x, widths):
-    """Halves the map for each width. One logit."""
+def downwards(x, widths, anywhere=False):
+    """Halves the map for each width. One logit: of the whole map, or of its mean over all places."""
     x = layers.LeakyReLU(models.LEAKY_SLOPE)(layers.Conv2D(widths[0], **settings())(x))
     for width in widths[1:]:
         x = layers.Conv2D(width, use_bias=False, **settings())(x)
         x = normed(x, layers.LeakyReLU(models.LEAKY_SLOPE))
     normal = keras.initializers.RandomNormal(0, models.WEIGHTS_STDDEV)
-    return layers.Dense(1, kernel_initializer=normal)(layers.Flatten()(x))
+    x = layers.GlobalAveragePooling2D()(x) if anywhere else layers.Flatten()(x)
+    return layers.Dense(1, kernel_initializer=normal)(x)
 
 
-def voxel_networks(filters=64, latent_dim=32):
-    """Both networks for shapes (height, depth, width). Inside, heights are channels."""
-    latent, shape = layers.Input((latent_dim,)), layers.Input((SIDE, SIDE, SIDE))
+def voxel_generator(filters=64, latent_dim=32):
+    """Shapes (height, depth, width). Inside, heights are channels."""
+    latent = layers.Input((latent_dim,))
     maps = upwards(start_map(latent, 2 * filters), [filters], SIDE)
-    logit = downwards(layers.Permute((2, 3, 1))(shape), [filters, 2 * filters])
-    return keras.Model(latent, layers.Permute((3, 1, 2))(maps)), keras.Model(shape, logit)
+    return keras.Model(latent, layers.Permute((3, 1, 2))(maps))
+
+
+def mirrored_generator(filters=64, latent_dim=32):
+    """The same, but it draws the left half alone. The right half is its mirror image."""
+    latent = layers.Input((latent_dim,))
+    half = upwards(start_map(latent, 2 * filters, columns=2), [filters], SIDE)
+    maps = layers.Concatenate(axis=2)([half, ops.flip(half, axis=2)])
+    return keras.Model(latent, layers.Permute((3, 1, 2))(maps))
+
+
+def voxel_discriminator(filters=64):
+    """A logit for a shape."""
+    shape = layers.Input((SIDE, SIDE, SIDE))
+    return keras.Model(shape, downwards(layers.Permute((2, 3, 1))(shape), [filters, 2 * filters]))
 
 
 def to_frames(x):
@@ -256,13 +279,34 @@ def channels_generator(filters=16):
     return keras.Model(latent, upwards(start_map(latent, 4 * filters), [2 * filters, filters], FRAMES))
 
 
-def clip_discriminator(filters=24, frame_filters=8):
-    """A logit for the clip, frames as channels, plus the mean logit of four single frames."""
+def shifts(places):
+    """Matrices (count, frames, 32, 14) that put 14 lines at a place among 32, in two shares."""
+    gaps = ops.convert_to_tensor(np.subtract.outer(np.arange(SIZE), np.arange(GARMENT)), "float32")
+    return ops.relu(1 - ops.abs(gaps - places[..., None, None]))
+
+
+def placed_generator(filters=16, memory=16):
+    """Draws one garment for a clip, and says for each frame where it is."""
+    latent = layers.Input((CONTENT + MOTION,))
+    content, motion = latent[:, :CONTENT], latent[:, CONTENT:]
+    image = dcgan_keras.build_generator(28, latent_dim=CONTENT, filters=filters)(content)
+    light = layers.AveragePooling2D(2)((image + 1) / 2)[..., 0]  # (count, 14, 14), 0 is black
+    changes = layers.GRU(memory, return_sequences=True)(layers.RepeatVector(FRAMES)(motion))
+    way = layers.Dense(memory)(motion)[:, None] + ops.cumsum(changes, axis=1) / 4
+    places = (SIZE - GARMENT) * ops.sigmoid(layers.Dense(2)(way))
+    lines = ops.einsum("ntig,ngh->ntih", shifts(places[..., 0]), light)
+    frames = ops.einsum("ntih,ntjh->nijt", lines, shifts(places[..., 1]))
+    return keras.Model(latent, 2 * frames - 1)
+
+
+def clip_discriminator(filters=12, frame_filters=16):
+    """A logit for the movement, frames as channels at a quarter of their size, plus one for two frames."""
     clip = layers.Input((SIZE, SIZE, FRAMES))
-    each = downwards(to_frames(clip[..., ::5]), [frame_filters, 2 * frame_filters, 4 * frame_filters])
-    mean = ops.mean(ops.reshape(each, (-1, 4)), axis=1, keepdims=True)
-    logit = downwards(clip, [filters, 2 * filters, 4 * filters])
-    return keras.Model(clip, layers.Add()([logit, mean]))
+    movement = downwards(layers.AveragePooling2D(4)(clip), [filters, 2 * filters])
+    widths = [frame_filters, 2 * frame_filters, 4 * frame_filters]
+    each = downwards(to_frames(clip[..., 4::8]), widths, anywhere=True)
+    look = ops.mean(ops.reshape(each, (-1, 2)), axis=1, keepdims=True)
+    return keras.Model(clip, layers.Add()([movement, look]))
 
 
 def draw(generator, count, seed=1):
@@ -274,42 +318,56 @@ def draw(generator, count, seed=1):
 # The table.
 
 
+GENERATORS = {
+    "voxels": voxel_generator,
+    "mirrored": mirrored_generator,
+    "motion": motion_generator,
+    "channels": channels_generator,
+    "placed": placed_generator,
+}
+SHAPES = ("voxels", "mirrored")  # the others draw clips
+
+
 def build(arm, seed):
     keras.utils.set_random_seed(seed)
-    if arm == "voxels":
-        networks, rate, decay = voxel_networks(), 1e-3, 0.998
+    if arm in SHAPES:
+        discriminator, rate, options = voxel_discriminator, 1e-3, {"ema_decay": 0.998}
     else:
-        generator = motion_generator() if arm == "motion" else channels_generator()
-        networks, rate, decay = (generator, clip_discriminator()), 1.5e-3, 0.995
-    gan = dcgan_keras.DCGAN(*networks, ema_decay=decay, seed=seed)
+        discriminator, rate, options = clip_discriminator, 1.5e-3, {"ema_decay": 0.995, "r1_gamma": 0.5}
+    gan = dcgan_keras.DCGAN(GENERATORS[arm](), discriminator(), seed=seed, **options)
     gan.compile(keras.optimizers.Adam(rate, beta_1=0.5), keras.optimizers.Adam(rate, beta_1=0.5))
     return gan
 
 
 def measures(arm, generator):
     """Pairs of measure and value."""
-    if arm == "voxels":
+    if arm in SHAPES:
         drawn = draw(generator, 500)
         found = {name: flags.mean() for name, flags in report(drawn > 0).items()}
         found["symmetric 0.9"] = (mirror_overlap(drawn > 0) >= 0.9).mean()
         found |= {"valid": valid(drawn > 0), "valid 0.9": valid(drawn > 0, 0.9)}
         return found | {f"valid above {level}": valid(drawn > level) for level in (-0.4, 0.4)}
     real, _ = moving(data.load_bundled("test")[0], 300, seed=1)
-    clips = ((draw(generator, 300) + 1) * 127.5).astype(np.uint8)
+    clips, extractor = ((draw(generator, 300) + 1) * 127.5).astype(np.uint8), extractors.load("fashion")
     return {
         "speed": speeds(clips).mean(),
         "distance of speeds": distance(speeds(clips), speeds(real)),
         "straightness": straightness(clips).mean(),
-        "drift": drift(clips, extractors.load("fashion")).mean(),
+        "drift": drift(clips, extractor).mean(),
+        "likeness": likeness(clips, real, extractor),
     }
 
 
 def train(run: tuple[str, int, int]) -> list[tuple]:
     """Trains once, for (arm, seed, steps). Returns the rows of the table."""
     arm, seed, steps = run
-    real = np.rint(255 * furniture(4_000, 0)) if arm == "voxels" else moving(data.load_bundled()[0], 4_000, 0)[0]
+    if arm in SHAPES:
+        real, batch_size = np.rint(255 * furniture(4_000, 0)).astype(np.uint8), 32
+    else:
+        images = data.load_bundled()[0]
+        real, batch_size = np.concatenate([moving(images, 4_000, part)[0] for part in (0, 1)]), 64
     gan = build(arm, seed)
-    stream = iter(data.make_stream(real.astype(np.uint8), batch_size=32, seed=seed))
+    stream = iter(data.make_stream(real, batch_size=batch_size, seed=seed))
     gan.make_train_function()  # the one that `fit` calls
     start = time.process_time()
     for _ in range(steps):
@@ -321,10 +379,10 @@ def train(run: tuple[str, int, int]) -> list[tuple]:
 
 def main() -> None:
     parser = resumable.parser(__doc__, TABLE, jobs=2)
-    parser.add_argument("--voxel-steps", type=int, default=3_500)
-    parser.add_argument("--clip-steps", type=int, default=500)
+    parser.add_argument("--voxel-steps", type=int, default=6_000)
+    parser.add_argument("--clip-steps", type=int, default=2_000)
     arguments = parser.parse_args()
-    steps = {arm: arguments.voxel_steps if arm == "voxels" else arguments.clip_steps for arm in ARMS}
+    steps = {arm: arguments.voxel_steps if arm in SHAPES else arguments.clip_steps for arm in ARMS}
     rows = [row for row in resumable.read(arguments.csv) if int(row[2]) >= steps[row[0]]]
     done = {tuple(row[:2]) for row in rows}
     wanted = [(arm, seed, steps[arm]) for seed, arm in itertools.product(SEEDS, ARMS) if (arm, str(seed)) not in done]

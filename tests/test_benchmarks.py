@@ -3,10 +3,13 @@
 import ast
 import csv
 import importlib
+import io
 import json
 import os
 import subprocess
 import sys
+import tarfile
+import zipfile
 
 import numpy as np
 import pytest
@@ -555,7 +558,7 @@ def test_the_gaussian_estimate_is_exact_where_the_map_is_linear(benchmarks):
     np.testing.assert_allclose(found, images[50:], atol=1e-4)
 
 
-@pytest.mark.parametrize("arm", ["voxels", "motion", "channels"])
+@pytest.mark.parametrize("arm", ["voxels", "mirrored", "motion", "channels", "placed"])
 def test_a_run_beyond_images(benchmarks, monkeypatch, arm):
     beyond = importlib.import_module("beyond_images")
     for name in ("furniture", "moving"):
@@ -567,7 +570,7 @@ def test_a_run_beyond_images(benchmarks, monkeypatch, arm):
     assert all(len(row) == len(beyond.HEAD) and row[:3] == (arm, 0, 2) for row in rows)
     found = {row[4]: float(row[5]) for row in rows}
     assert all(np.isfinite(value) for value in found.values())
-    if arm == "voxels":
+    if arm in beyond.SHAPES:
         assert all(0 <= value <= 1 for value in found.values()) and found["valid 0.9"] <= found["valid"]
     else:
         assert found["speed"] >= 0 and found["drift"] >= 0 and -1 <= found["straightness"] <= 1
@@ -607,3 +610,152 @@ def test_the_notebook_beyond_images_has_the_functions_of_the_script():
     shared = [(name, code) for source in sources for name, code in functions(source).items() if name in script]
     own = {"train"}  # of the notebook
     assert len(shared) > 20 and all(code == script[name] for name, code in shared if name not in own)
+
+
+@pytest.fixture(scope="module")
+def real_furniture(benchmarks):
+    return importlib.import_module("real_furniture")
+
+
+def boxes_as_obj(*boxes):
+    """An OBJ file of boxes, three pairs of start and end each: x, y (up), z. Every other one counts backwards."""
+    lines = []
+    for n, box in enumerate(boxes):
+        lines += [f"v {x} {y} {z}" for x in box[0] for y in box[1] for z in box[2]]
+        for face in ((0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)):
+            numbers = [corner - 8 if n % 2 else 8 * n + corner + 1 for corner in face]
+            lines.append("f " + " ".join(f"{number}/1/1" for number in numbers))
+    return "\n".join(["# made up", "o table", *lines, ""])
+
+
+def a_chair(leg, thick=2.0):
+    """The boxes of a chair of 8x15x10 (width, height, depth), back at small z."""
+    parts = [((0, 8), (6, 6 + thick), (0, 10)), ((0, 8), (6, 15), (0, thick))]
+    return parts + [(x, (0, 7), z) for x in ((0, leg), (8 - leg, 8)) for z in ((0, leg), (10 - leg, 10))]
+
+
+def test_triangles_of_a_chair_become_the_shares_of_a_chair(real_furniture):
+    beyond = importlib.import_module("beyond_images")
+    triangles = real_furniture.read_obj(boxes_as_obj(*a_chair(1.75)))
+    assert triangles.shape == (6 * 12, 3, 3)
+    found = real_furniture.voxelise(triangles, (75, 50, 40))  # centimetres: 5 to a voxel
+    places = [(y, np.add(z, 3), np.add(x, 4)) for x, y, z in a_chair(1.75)]
+    expected = np.max([beyond.box(*sides) for sides in places], axis=0)
+    assert found.shape == expected.shape and np.abs(found - expected).mean() < 0.01
+    np.testing.assert_array_equal(found > 0.5, expected > 0.5)
+    assert beyond.valid(found[None] > 0.5, 0.99) == 1
+
+    # What a surface encloses is full. Where a side is missing, nothing is enclosed.
+    closed = real_furniture.voxelise(triangles[:12], (75, 75, 75))
+    assert closed.sum() == pytest.approx(15**3, rel=0.02)
+    assert real_furniture.voxelise(triangles[:10], (75, 75, 75)).sum() < 15**3 / 2
+
+    # Legs of a fifth of a voxel are made as thick as the thinnest made-up ones. Left as they are, none would be seen.
+    thin = real_furniture.read_obj(boxes_as_obj(*a_chair(0.2, 0.2)))
+    assert beyond.valid(real_furniture.voxelise(thin, (75, 50, 40))[None] > 0.5, 0.99) == 1
+    assert not (real_furniture.voxelise(thin, (75, 50, 40), thin=0)[:5] > 0.5).any()
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [("Wheelchair", True), ("Chair with cushion", True), ("Table on trestles", True), ("Bar stool", True)]
+    + [("Desk lamp", False), ("Table fan", False), ("Table tennis", False), ("Sofa", False), ("Piano bench", False)],
+)
+def test_which_real_furniture_is_taken(real_furniture, name, wanted):
+    assert real_furniture.is_wanted(name) == wanted
+
+
+def a_package(path):
+    """A Debian package with one catalogue of a chair, a table that is turned, and a lamp."""
+    row = "id#{0}=Made up#{1}\nname#{0}={1}\ncreator#{0}=Ann\nmodel#{0}=/made/{1}/it.obj\n"
+    row += "width#{0}={2}\ndepth#{0}={3}\nheight#{0}=75\n"
+    rows = [row.format(1, "Chair", 40, 50), row.format(2, "Table", 50, 40), row.format(3, "Desk lamp", 5, 5)]
+    rows[1] += "modelRotation#2=0 0 1 0 1 0 -1 0 0\n"
+    library = io.BytesIO()
+    with zipfile.ZipFile(library, "w") as archive:
+        archive.writestr("PluginFurnitureCatalog.properties", "id=Made up\n" + "\n".join(rows))
+        archive.writestr("made/Chair/it.obj", boxes_as_obj(*a_chair(1.75)))
+        archive.writestr("made/Table/it.obj", boxes_as_obj(*a_chair(1.75)))
+        archive.writestr("made/Chair/LICENSE.html", "<b>Creative Commons Zero</b>")
+    tar = io.BytesIO()
+    with tarfile.open(fileobj=tar, mode="w:xz") as archive:
+        texts = {"./doc/copyright": b"Files: Made-up/*\nCopyright: Ann\nLicense: CC-BY-3.0\n"}
+        for name, content in (texts | {"./share/Made-up.sh3f": library.getvalue()}).items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    parts = b"!<arch>\n"
+    for name, content in {"debian-binary": b"2.0\n", "control.tar.xz": b"odd", "data.tar.xz": tar.getvalue()}.items():
+        header = f"{name:16}{0:<12}{0:<6}{0:<6}{100644:<8}{len(content):<10}`\n"
+        parts += header.encode() + content + b"\n" * (len(content) % 2)
+    path.write_bytes(parts)
+
+
+def test_the_package_of_real_furniture_is_read(real_furniture, tmp_path, monkeypatch):
+    a_package(tmp_path / "made.deb")
+    pieces, shapes = real_furniture.load(tmp_path / "made.deb")
+    assert [(piece["id"], piece["licence"]) for piece in pieces] == [
+        ("Made up#Chair", "CC0"),
+        ("Made up#Table", "CC-BY-3.0"),
+    ]
+    solid = shapes > 0.5
+    assert solid[0, 12].sum(axis=1).nonzero()[0].tolist() == [3, 4]  # the back is at small depth
+    # A quarter of a turn sends z to x and x to -z.
+    assert solid[1, 12].sum(axis=0).nonzero()[0].tolist() == [3, 4]
+
+    # Only what says of itself that it is in the public domain is written.
+    monkeypatch.setattr(sys, "argv", ["", "--deb", str(tmp_path / "made.deb"), "--pieces", str(tmp_path / "some.npz")])
+    real_furniture.main()
+    with np.load(tmp_path / "some.npz", allow_pickle=False) as arrays:
+        assert arrays["id"].tolist() == ["Made up#Chair"] and arrays["creator"].tolist() == ["Ann"]
+        np.testing.assert_allclose(arrays["shares"] / 255, shapes[:1], atol=0.003)
+
+
+def test_without_the_package_of_real_furniture_one_sentence_says_so(real_furniture, tmp_path, monkeypatch):
+    for arguments in ([], ["--deb", str(tmp_path / "missing.deb")]):
+        monkeypatch.setattr(sys, "argv", ["", *arguments])
+        with pytest.raises(SystemExit, match="apt-get download sweethome3d-furniture"):
+            real_furniture.main()
+    (tmp_path / "other.deb").write_bytes(b"no package")
+    monkeypatch.setattr(sys, "argv", ["", "--deb", str(tmp_path / "other.deb")])
+    with pytest.raises(SystemExit, match="is no Debian package"):
+        real_furniture.main()
+
+
+def test_a_run_of_the_table_of_real_furniture(real_furniture, monkeypatch):
+    monkeypatch.setattr(real_furniture, "furniture", lambda count, seed: furniture(40, seed))
+    monkeypatch.setattr(real_furniture, "SEARCH", {"steps": 25, "learning_rate": 0.1, "prior": 3e-3})
+    furniture = importlib.import_module("beyond_images").furniture
+    pieces = [{"id": str(n), "name": "", "creator": "", "licence": ""} for n in range(8)]
+    rows = real_furniture.train(("mirrored", 0, 2, pieces, furniture(8, 0)))
+    assert [row[0] for row in rows] == [*map(str, range(8)), "furniture(200, 1)"]
+    named = [dict(zip(real_furniture.HEAD, row)) for row in rows]
+    assert all(float(row["nearest"]) == 1 and row["fails"] == "" for row in named[:8])  # they are the training shapes
+    assert all(0 <= float(row[name]) <= 1 for row in named for name in ("search", "random", "mean", "valid"))
+
+
+def test_the_table_of_real_furniture_is_whole(real_furniture):
+    head, rows = read_table(real_furniture.TABLE)
+    assert head == real_furniture.HEAD
+    table = [dict(zip(head, row)) for row in rows]
+    keys = [(row["arm"], row["seed"], row["id"]) for row in table]
+    pieces = list(dict.fromkeys(row["id"] for row in table))
+    assert len(pieces) == 115 and pieces[-1] == real_furniture.MADE_UP["id"]
+    assert keys == [
+        (arm, str(seed), its) for arm in real_furniture.ARMS for seed in real_furniture.SEEDS for its in pieces
+    ]
+    for arm in real_furniture.ARMS:
+        for seed in map(str, real_furniture.SEEDS):
+            rows = [row for row in table if (row["arm"], row["seed"]) == (arm, seed)]
+            values = {name: np.array([float(row[name]) for row in rows]) for name in ("search", "random", "mean")}
+            assert np.median(values["search"]) > np.median(values["random"]) > np.median(values["mean"])
+
+    # The pieces that come with the course are rows of it, each in the public domain, and fail the tests it says.
+    beyond = importlib.import_module("beyond_images")
+    with np.load(ROOT / "assets" / "data" / "furniture.npz", allow_pickle=False) as arrays:
+        its, shares = arrays["id"].tolist(), arrays["shares"]
+    rows = {row["id"]: row for row in table}
+    assert {rows[each]["licence"] for each in its} == {"CC0"} and shares.shape == (26, 16, 16, 16)
+    failed = {name: ~passed for name, passed in beyond.report(shares > 127).items()}
+    for n, each in enumerate(its):
+        assert rows[each]["fails"] == ", ".join(name for name, flags in failed.items() if flags[n])

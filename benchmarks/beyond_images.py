@@ -216,7 +216,7 @@ def upwards(x, widths, channels):
 
 
 def downwards(x, widths, anywhere=False):
-    """Halves the map for each width. One logit: of the whole map, or of its mean over all places."""
+    """Halves the map for each width. One logit, of the map or of its mean over places."""
     x = layers.LeakyReLU(models.LEAKY_SLOPE)(layers.Conv2D(widths[0], **settings())(x))
     for width in widths[1:]:
         x = layers.Conv2D(width, use_bias=False, **settings())(x)
@@ -300,7 +300,7 @@ def placed_generator(filters=16, memory=16):
 
 
 def clip_discriminator(filters=12, frame_filters=16):
-    """A logit for the movement, frames as channels at a quarter of their size, plus one for two frames."""
+    """A logit for the movement, at a quarter of the size, plus one for two frames."""
     clip = layers.Input((SIZE, SIZE, FRAMES))
     movement = downwards(layers.AveragePooling2D(4)(clip), [filters, 2 * filters])
     widths = [frame_filters, 2 * frame_filters, 4 * frame_filters]

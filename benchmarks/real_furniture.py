@@ -27,19 +27,16 @@ import itertools
 import lzma
 import re
 import tarfile
-import time
 import zipfile
 from pathlib import Path
 
-import dcgan_keras  # first: it keeps TensorFlow's start-up lines away
-import keras
 import numpy as np
 import resumable
-from beyond_images import SIDE, draw, furniture, mirrored_generator, report, voxel_discriminator, voxel_generator
-from dcgan_keras import data, files, latent
+from beyond_images import SHAPES as ARMS
+from beyond_images import SIDE, build, draw, fit, furniture, report
+from dcgan_keras import files, latent
 from scipy import ndimage
 
-ARMS = {"voxels": voxel_generator, "mirrored": mirrored_generator}
 SEEDS = (0, 1, 2)
 TABLE = Path(__file__).parents[1] / "assets" / "tables" / "real_furniture.csv"
 HEAD = ("id", "name", "creator", "licence", "arm", "seed", "steps", "seconds", "search", "random", "nearest", "mean")
@@ -247,24 +244,13 @@ def answers(generator, shapes, training, seed):
     return np.stack(columns, axis=1).astype(float)
 
 
-def trained(arm, seed, steps, training):
-    """Trains a generator. Returns it and the seconds that took."""
-    keras.utils.set_random_seed(seed)
-    gan = dcgan_keras.DCGAN(ARMS[arm](), voxel_discriminator(), ema_decay=0.998, seed=seed)
-    gan.compile(keras.optimizers.Adam(1e-3, beta_1=0.5), keras.optimizers.Adam(1e-3, beta_1=0.5))
-    stream = iter(data.make_stream(np.rint(255 * training).astype(np.uint8), batch_size=32, seed=seed))
-    gan.make_train_function()  # the one that `fit` calls
-    start = time.process_time()
-    for _ in range(steps):
-        gan.train_function(stream)
-    return gan.ema_generator, time.process_time() - start
-
-
 def train(run):
     """Trains once and searches all, for (arm, seed, steps, pieces, shapes). Returns the rows of the table."""
     arm, seed, steps, pieces, shapes = run
     training = furniture(4_000, 0)
-    generator, seconds = trained(arm, seed, steps, training)
+    gan = build(arm, seed)
+    seconds = fit(gan, np.rint(255 * training).astype(np.uint8), steps, batch_size=32, seed=seed)
+    generator = gan.ema_generator
     flags = report(shapes > 0.5)
     fails = [", ".join(name for name, passed in flags.items() if not passed[n]) for n in range(len(shapes))]
     numbers = answers(generator, shapes, training, seed)
@@ -297,7 +283,7 @@ def main() -> None:
     places = {piece["id"]: place for place, piece in enumerate([*pieces, MADE_UP])}
 
     def order(row):
-        return list(ARMS).index(row[4]), int(row[5]), places[row[0]]
+        return ARMS.index(row[4]), int(row[5]), places[row[0]]
 
     resumable.add(arguments.csv, HEAD, rows, train, wanted, arguments.jobs, order)
 

@@ -3,7 +3,6 @@
 What needs a browser is skipped where Playwright or Chromium is missing.
 """
 
-import contextlib
 import functools
 import io
 import zlib
@@ -322,11 +321,3 @@ def test_a_phone_trains_after_a_tap(visit):
     page.locator("#start").tap()
     assert page.locator("#start").inner_text() == "Start"
     assert not np.array_equal(pixels(page, "#pictures"), before)
-
-
-def test_photographs_that_cannot_be_loaded_are_said_so(browser, address):
-    with contextlib.closing(browser.new_context()) as context:
-        page = context.new_page()
-        page.route("**/clothes.z", lambda route: route.fulfill(status=404))
-        page.goto(address + "dcgan.html")
-        page.get_by_role("alert").filter(has_text="could not be loaded").wait_for()

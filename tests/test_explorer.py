@@ -489,11 +489,12 @@ def test_what_is_saved_opens_elsewhere(visit, name):
     assert all(np.abs(a - b).mean() > 0.5 for a, b in zip(frames, frames[1:]))
 
 
-def test_weights_that_cannot_be_loaded_are_said_so(browser, address):
+@pytest.mark.parametrize(("name", "file"), [("index.html", "fashion.f16"), ("dcgan.html", "clothes.z")])
+def test_what_cannot_be_loaded_is_said_so(browser, address, name, file):
     with contextlib.closing(browser.new_context()) as context:
         page = context.new_page()
-        page.route("**/fashion.f16", lambda route: route.fulfill(status=404))
-        page.goto(address + "index.html")
+        page.route(f"**/{file}", lambda route: route.fulfill(status=404))
+        page.goto(address + name)
         page.get_by_role("alert").filter(has_text="could not be loaded").wait_for()
 
 

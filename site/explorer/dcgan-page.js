@@ -1,5 +1,6 @@
 // The page of the DCGAN that trains in the browser. The training runs in dcgan-worker.js, so the page stays smooth.
 
+import { $, Rates, say, seed, showNumbers, showRunning } from "./panel.js";
 import { clear, paint, pngOf, save } from "./picture.js";
 import { drawLosses } from "./plot.js";
 
@@ -9,12 +10,10 @@ const RATES = [1.5e-5, 5e-5, 1.5e-4, 5e-4, 1.5e-3, 5e-3, 1.5e-2];
 const PRESET = { gRate: 1.5e-3, dRate: 1.5e-3 };
 const SLOW_G = { gRate: 1.5e-5, dRate: 1.5e-3 }; // a hundredth, as in notebook 07
 const SLOW_D = { gRate: 1.5e-3, dRate: 1.5e-5 };
-const TELL_MS = 5000; // from one sentence for screen readers to the next
 
-const $ = (id) => document.getElementById(id);
 const worker = new Worker("dcgan-worker.js", { type: "module" });
+const rates = new Rates(RATES, () => worker.postMessage({ do: "rates", ...rates.get() }));
 let running = false;
-let told = 0;
 
 worker.addEventListener("message", ({ data }) => {
   if (data.problem) return complain(`The photographs could not be loaded (${data.problem}).`);
@@ -45,62 +44,34 @@ function paintAll(canvas, pictures) {
 }
 
 /** Shows what the worker tells. */
-function draw({ steps, last, curves, every, pictures, variety, msPerStep }) {
+function draw({ steps, last, curves, pictures, variety, msPerStep }) {
   paintAll($("pictures"), pictures);
-  drawLosses($("losses"), curves.dLoss, curves.gLoss, every, "steps");
+  drawLosses($("losses"), curves, "steps");
   const numbers = {
     steps: steps.toLocaleString("en"),
     ms: msPerStep?.toFixed(0),
-    "d-loss": last?.dLoss.toFixed(3),
-    "g-loss": last?.gLoss.toFixed(3),
-    "on-real": last?.onReal.toFixed(2),
-    "on-fakes": last?.onFakes.toFixed(2),
     variety: `${(100 * variety).toFixed(0)}%`,
   };
-  for (const [id, value] of Object.entries(numbers)) $(id).textContent = value ?? "–";
+  showNumbers(numbers, "steps", last);
   const sentence = `Step ${numbers.steps}: the variety of the pictures is ${numbers.variety} of that of photographs.`;
   $("pictures").setAttribute("aria-label", `25 pictures by the generator. ${sentence}`);
-  if (last) {
-    const label = `Losses over ${numbers.steps} steps, now ${numbers["d-loss"]} of D, ${numbers["g-loss"]} of G`;
-    $("losses").setAttribute("aria-label", label);
-  }
-  if (performance.now() - told > TELL_MS || !running) {
-    told = performance.now();
-    $("status").textContent = sentence;
-  }
+  say(sentence, running);
 }
 
 // ---- controls
 
-const rates = () => ({ gRate: RATES[$("g-rate").value], dRate: RATES[$("d-rate").value] });
-
 function reset() {
-  worker.postMessage({ do: "reset", seed: Number($("seed").value) || 0, ...rates() });
-}
-
-function setRates({ gRate, dRate }) {
-  $("g-rate").value = RATES.indexOf(gRate);
-  $("d-rate").value = RATES.indexOf(dRate);
-  nameRates();
-}
-
-function nameRates() {
-  for (const id of ["g-rate", "d-rate"]) {
-    const rate = RATES[$(id).value].toFixed(6).replace(/0+$/, ""); // without 1e-5 and without trailing zeros
-    $(`${id}-value`).value = rate;
-    $(id).setAttribute("aria-valuetext", rate);
-  }
+  worker.postMessage({ do: "reset", seed: seed(), ...rates.get() });
 }
 
 function run(on) {
   running = on;
   worker.postMessage({ do: "run", on });
-  $("start").textContent = on ? "Pause" : "Start";
-  $("start").setAttribute("aria-pressed", on);
+  showRunning(on);
 }
 
 function play(newRates) {
-  setRates(newRates);
+  rates.set(newRates);
   reset();
   run(true);
 }
@@ -115,12 +86,6 @@ $("reset").addEventListener("click", () => {
   reset();
 });
 $("seed").addEventListener("change", reset);
-for (const id of ["g-rate", "d-rate"]) {
-  $(id).addEventListener("input", () => {
-    nameRates();
-    worker.postMessage({ do: "rates", ...rates() });
-  });
-}
 for (const radio of document.getElementsByName("network")) {
   radio.addEventListener("change", () => worker.postMessage({ do: "show", which: radio.value }));
 }
@@ -129,5 +94,5 @@ $("slow-g").addEventListener("click", () => play(SLOW_G));
 $("slow-d").addEventListener("click", () => play(SLOW_D));
 $("png").addEventListener("click", async () => save(await pngOf($("pictures"), 560), "dcgan.png"));
 
-setRates(PRESET);
+rates.set(PRESET);
 clear($("pictures"), ACROSS * SIZE);

@@ -3,6 +3,7 @@
 // The page sends { do: "reset" | "rates" | "run" | "step" | "show", ... }, and is sent what `tell` has.
 
 import { DCGAN, LATENT_DIM, SIZE } from "./dcgan.js";
+import { Curves } from "./losses.js";
 import { normal, uniform } from "./random.js";
 
 const PIXELS = SIZE ** 2;
@@ -12,7 +13,7 @@ const TELL_MS = 400; // from one telling to the next, while it runs
 const SHOWN = 25;
 const watched = normal(uniform(11), SHOWN * LATENT_DIM); // latent vectors of the pictures that are shown
 
-let photos, realSpread, game, last, curves, sums, spent, timer;
+let photos, realSpread, game, last, curves, spent, timer;
 let shown = "average";
 let told = 0;
 
@@ -27,8 +28,7 @@ async function loadPhotos() {
 function reset({ seed, gRate, dRate }) {
   game = new DCGAN({ seed, gRate, dRate });
   last = null;
-  curves = { dLoss: [], gLoss: [] };
-  sums = { dLoss: 0, gLoss: 0 };
+  curves = new Curves(EVERY);
   spent = [];
 }
 
@@ -41,12 +41,7 @@ function step() {
     real.set(photos.subarray(photo * PIXELS, (photo + 1) * PIXELS), n * PIXELS);
   }
   last = game.step(real);
-  for (const name of ["dLoss", "gLoss"]) {
-    sums[name] += last[name];
-    if (game.steps % EVERY) continue;
-    curves[name].push(sums[name] / EVERY);
-    sums[name] = 0;
-  }
+  curves.add(last);
   spent = [...spent.slice(-19), performance.now() - start];
 }
 
@@ -70,7 +65,7 @@ function tell() {
   const pictures = game.draw(watched, shown === "average" ? game.average : game.generator);
   const msPerStep = spent.length ? [...spent].sort((a, b) => a - b)[spent.length >> 1] : null;
   const variety = spread(pictures) / realSpread;
-  postMessage({ steps: game.steps, last, curves, every: EVERY, pictures, variety, msPerStep });
+  postMessage({ steps: game.steps, last, curves, pictures, variety, msPerStep });
 }
 
 function turn() {

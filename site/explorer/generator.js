@@ -90,7 +90,8 @@ export class Generator {
     const units = this.project.length / (this.latentDim + this.classes.length);
     let map = new Float64Array(units);
     // To the dense layer, a label is more numbers of the vector: a 1 for its class, 0 for the others.
-    if (this.classes.length) map.set(this.project.subarray((this.latentDim + label) * units).subarray(0, units));
+    const row = (this.latentDim + label) * units;
+    if (this.classes.length) map.set(this.project.subarray(row, row + units));
     for (let n = 0; n < this.latentDim; n++) {
       for (let u = 0; u < units; u++) map[u] += z[n] * this.project[n * units + u];
     }

@@ -14,6 +14,23 @@ export function bothLosses(realLogits, fakeLogits) {
   };
 }
 
+/** The curves of both losses: means of `every` moves or steps, since single batches jump. */
+export class Curves {
+  constructor(every) {
+    Object.assign(this, { every, count: 0, dLoss: [], gLoss: [], sums: { dLoss: 0, gLoss: 0 } });
+  }
+
+  add(losses) {
+    this.count += 1;
+    for (const name of ["dLoss", "gLoss"]) {
+      this.sums[name] += losses[name];
+      if (this.count % this.every) continue;
+      this[name].push(this.sums[name] / this.every);
+      this.sums[name] = 0;
+    }
+  }
+}
+
 // The slope of softplus is the sigmoid. D wants real examples called real, and G wants that of its fakes.
 
 /** The slope of mean softplus(-s), the loss of who wants "real", with respect to each logit. */

@@ -88,11 +88,11 @@ function drawBorder(context, cell, logits) {
   context.stroke();
 }
 
-/** Draws both losses over the moves or steps; each is a list of numbers, one every `every` of them. */
-export function drawLosses(canvas, dLosses, gLosses, every, unit = "moves") {
+/** Draws both losses (`Curves` of losses.js) over the moves or steps. */
+export function drawLosses(canvas, { dLoss, gLoss, every }, unit) {
   // A curve needs no more points than the canvas has room for.
-  const stride = Math.max(1, Math.ceil(dLosses.length / 600));
-  [dLosses, gLosses] = [dLosses, gLosses].map((losses) => losses.filter((_, n) => n % stride === 0));
+  const stride = Math.max(1, Math.ceil(dLoss.length / 600));
+  const [dLosses, gLosses] = [dLoss, gLoss].map((losses) => losses.filter((_, n) => n % stride === 0));
   const context = canvas.getContext("2d");
   const { width, height } = canvas;
   const [left, right, top, bottom] = [70, width - 20, 20, height - 70];

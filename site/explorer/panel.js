@@ -1,0 +1,71 @@
+// What the pages of both games have alike: sliders for the two rates, the table of numbers, a voice for screen readers.
+
+const SLIDERS = ["g-rate", "d-rate"];
+const TELL_MS = 5000; // from one sentence for screen readers to the next
+let told = 0;
+
+export const $ = (id) => document.getElementById(id);
+
+/** Two sliders over a list of rates; `changed` is called when the visitor moves one. */
+export class Rates {
+  constructor(choices, changed) {
+    this.choices = choices;
+    for (const id of SLIDERS) {
+      $(id).addEventListener("input", () => {
+        this.name();
+        changed();
+      });
+    }
+  }
+
+  get() {
+    const [gRate, dRate] = SLIDERS.map((id) => this.choices[$(id).value]);
+    return { gRate, dRate };
+  }
+
+  set({ gRate, dRate }) {
+    for (const [n, rate] of [gRate, dRate].entries()) $(SLIDERS[n]).value = this.choices.indexOf(rate);
+    this.name();
+  }
+
+  name() {
+    for (const id of SLIDERS) {
+      const rate = this.choices[$(id).value].toFixed(6).replace(/0+$/, ""); // without 1e-5 and without trailing zeros
+      $(`${id}-value`).value = rate;
+      $(id).setAttribute("aria-valuetext", rate);
+    }
+  }
+}
+
+export const seed = () => Number($("seed").value) || 0;
+
+/**
+ * Fills the table, with a dash for what is not known yet, and names the curves.
+ *
+ * numbers: texts by the ids of their places; unit: the one that counts moves or steps; last: what the last one gave.
+ */
+export function showNumbers(numbers, unit, last) {
+  const all = {
+    ...numbers,
+    "d-loss": last?.dLoss.toFixed(3),
+    "g-loss": last?.gLoss.toFixed(3),
+    "on-real": last?.onReal.toFixed(2),
+    "on-fakes": last?.onFakes.toFixed(2),
+  };
+  for (const [id, value] of Object.entries(all)) $(id).textContent = value ?? "–";
+  if (!last) return;
+  const label = `Losses over ${numbers[unit]} ${unit}, now ${all["d-loss"]} of D, ${all["g-loss"]} of G`;
+  $("losses").setAttribute("aria-label", label);
+}
+
+/** Says a sentence to screen readers: while the game runs now and then, else at once. */
+export function say(sentence, running) {
+  if (running && performance.now() - told <= TELL_MS) return;
+  told = performance.now();
+  $("status").textContent = sentence;
+}
+
+export function showRunning(on) {
+  $("start").textContent = on ? "Pause" : "Start";
+  $("start").setAttribute("aria-pressed", on);
+}

@@ -5,44 +5,59 @@ BIN := .venv/bin
 NOTEBOOKS ?= notebooks/*.ipynb
 # As many test processes as cores, one thread each: twice as fast on two cores as one process with two threads.
 PYTEST := OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 \
-	$(BIN)/python -m pytest -q -n auto --dist loadfile
+	$(BIN)/python -m pytest -q -n auto
+# File by file, in the order of tests/conftest.py.
+SPREAD := --dist loadfile --no-loadscope-reorder
 
-.PHONY: quickstart test lint pages unit nbval site classroom check fuzz mutants notebooks format clean
+.PHONY: quickstart test lint unit lessons pages nbval site classroom check fuzz mutants notebooks format address clean
 
 quickstart: .venv/ready  ## Train on the bundled clothes: a few minutes, into runs/
 	$(BIN)/python -m dcgan_keras train
 
-test: lint pages unit nbval  ## All that CI runs
+test: lint unit lessons pages  ## All that CI runs, on every Python but for `pages`
 
-lint: .venv/ready  ## Check style and format
+lint: .venv/ready  ## Check style, format and types; those of the JavaScript too, where there is a Node
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	if command -v npm && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)'; then \
+		$(MAKE) site/node_modules/ready && npm --prefix site run --silent lint; \
+	else echo "No Node 20 or newer: the JavaScript is not checked."; fi
 
-# The tests of pages drive a Chromium that is there already. Without one they are skipped, and so is this.
-pages: .venv/ready  ## Where there is a Chromium, build the site and install what its tests need
-	if command -v chromium || command -v chromium-browser || command -v google-chrome; then \
-		$(BIN)/python -m pip install --quiet -r tests/browser.txt && $(MAKE) site; \
-	else echo "No Chromium: the tests of pages will be skipped."; fi
+unit: .venv/ready  ## Test the module, the command line and the classroom: neither notebooks run nor pages
+	$(PYTEST) $(SPREAD) --ignore tests/pages
 
-unit: .venv/ready  ## Test the module, the command line, the site and the classroom
-	$(PYTEST) --no-loadscope-reorder
+# Each notebook in one run: as it is, its outputs compared, and then solved, and answered wrong.
+lessons: .venv/ready  ## Execute every notebook in fast mode, compare its outputs, and try its exercises
+	rm -rf build/lessons
+	$(BIN)/python tests/lessons/solved.py build/lessons
+	DCGAN_FAST=1 $(PYTEST) --dist loadfile --nbval --nbval-current-env build/lessons
 
-nbval: .venv/ready  ## Re-execute every notebook in fast mode and compare its outputs
-	DCGAN_FAST=1 $(PYTEST) --nbval --nbval-current-env notebooks
+# The tests of pages drive a Chromium that is there already. Without one they are skipped.
+pages: .venv/ready  ## Build the site and test its pages: with a Chromium and Python 3.11 or newer
+	if ! command -v chromium && ! command -v chromium-browser && ! command -v google-chrome; then \
+		echo "No Chromium: the pages are not tested."; \
+	else $(BIN)/python -m pip install --quiet -r tests/browser.txt && \
+		if $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then $(MAKE) site; \
+		else echo "The site needs Python 3.11 or newer: it is not built, and its pages are not tested."; fi; \
+	fi
+	$(PYTEST) $(SPREAD) tests/pages
+
+nbval: .venv/ready  ## Execute every notebook in fast mode as it is, and compare its outputs, or some: NOTEBOOKS=...
+	DCGAN_FAST=1 $(PYTEST) --dist loadfile --nbval --nbval-current-env $(NOTEBOOKS)
 
 site: build/venv-site/ready  ## The course as web pages, with the explorer: build/site
 	build/venv-site/bin/python site/build.py
 
-classroom: .venv/ready  ## Notebooks for students and, solved and run, for instructors: build/*.zip, ten minutes
-	mkdir -p build
-	$(BIN)/python site/classroom.py student build/student.zip
-	$(BIN)/python site/classroom.py instructor build/instructor.zip
+classroom: .venv/ready  ## Notebooks for students and, solved and run, for instructors: build/classroom, ten minutes
+	$(BIN)/python site/classroom.py student
+	$(BIN)/python site/classroom.py instructor
 
 check: .venv/ready  ## Run what was handed in, and write a table: make check NOTEBOOKS=folder
 	$(BIN)/python site/classroom.py check $(NOTEBOOKS)
 
 fuzz: .venv/ready  ## Make up fifty times as many malformed inputs as `unit` does: some minutes
-	DCGAN_FUZZ=50 $(PYTEST) tests/test_bad_input.py tests/test_exercises.py
+	DCGAN_FUZZ=50 $(PYTEST) $(SPREAD) tests/test_bad_input.py tests/test_course.py
 
 mutants: .venv/ready  ## Break the module in many places, one at a time, and count what no test notices: an hour or less
 	$(BIN)/python tests/mutants.py
@@ -55,13 +70,21 @@ format: .venv/ready  ## Put code and notebooks into the project's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+address:  ## Of a fork: its address in every notebook, page and link, make address URL=https://github.com/you/name
+	$(PYTHON) site/address.py "$(URL)"
+
 clean:  ## Remove the set-up, the runs and the built pages
-	rm -rf .venv runs notebooks/runs build
+	rm -rf .venv runs notebooks/runs build site/node_modules
 
 .venv/ready: requirements.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "dcgan_keras needs Python 3.10 or newer: make PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet -r requirements.txt -e .
+	touch $@
+
+# What checks the JavaScript. The pages themselves need none of it.
+site/node_modules/ready: site/package.json
+	npm --prefix site install --no-package-lock --no-audit --no-fund --loglevel=error
 	touch $@
 
 build/venv-site/ready: site/requirements.txt

@@ -27,7 +27,8 @@ import keras
 import numpy as np
 import resumable
 import tensorflow as tf
-from dcgan_keras import data, extractors, metrics, models
+from dcgan_keras import data, models
+from dcgan_keras.evaluation import extractors, metrics
 from keras import layers, ops
 
 ARMS = ("voxels", "mirrored", "motion", "channels", "placed")

@@ -22,7 +22,8 @@ import dcgan_keras
 import keras
 import numpy as np
 import tensorflow as tf
-from dcgan_keras import data, extractors, files, metrics, models, plots, presets
+from dcgan_keras import data, files, models, plots, presets
+from dcgan_keras.evaluation import extractors, metrics
 from keras import layers
 
 EVERY = 50  # steps between two measurements

@@ -44,7 +44,8 @@ def train(run: tuple[str, int, int]) -> list[tuple]:
     import dcgan_keras  # noqa: F401  (first: it keeps TensorFlow's start-up lines away)
     import keras
     import numpy as np
-    from dcgan_keras import data, extractors, metrics, models, presets, scores, training
+    from dcgan_keras import data, models, presets, training
+    from dcgan_keras.evaluation import extractors, metrics, scores
     from dcgan_keras.gan import DCGAN
 
     arm, seed, steps = run

@@ -22,7 +22,8 @@ import dcgan_keras
 import keras
 import numpy as np
 import tensorflow as tf
-from dcgan_keras import data, extractors, metrics, models, plots, presets
+from dcgan_keras import data, models, plots, presets
+from dcgan_keras.evaluation import extractors, metrics
 from keras import layers
 
 STEPS = {"dense": 37_148, "convolutional": 5_973}  # what one minute held, on two cores of an AMD EPYC

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from dcgan_keras import callbacks
+from dcgan_keras.training import callbacks
 
 TINY = "--g-filters 2 --d-filters 2 --latent-dim 4 --batch-size 100 --frames 50".split()
 

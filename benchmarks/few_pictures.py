@@ -28,7 +28,9 @@ def train(run: tuple[int, str, int, int]) -> list[tuple]:
     """Trains once, for (count, augment, seed, steps). Returns the rows of the table."""
     import dcgan_keras  # noqa: F401  (first: it keeps TensorFlow's start-up lines away)
     import numpy as np
-    from dcgan_keras import callbacks, data, extractors, metrics, presets, scores, training
+    from dcgan_keras import data, presets, training
+    from dcgan_keras.evaluation import extractors, metrics, scores
+    from dcgan_keras.training import callbacks
 
     count, augment, seed, steps = run
     images, test = (data.load_bundled(split, "emoji")[0] for split in ("train", "test"))

@@ -43,7 +43,8 @@ def load(task: str):
     """Returns training pictures, those to restore, the other test pictures (all [-1, 1]), generator and extractor."""
     import dcgan_keras  # noqa: F401  (first: it keeps TensorFlow's start-up lines away)
     import numpy as np
-    from dcgan_keras import data, extractors, models
+    from dcgan_keras import data, models
+    from dcgan_keras.evaluation import extractors
 
     name = "emoji" if task.startswith("colour") else "fashion"
     training, test = ((data.load_bundled(split, name)[0] / 127.5 - 1).astype(np.float32) for split in ("train", "test"))
@@ -94,7 +95,7 @@ def gaussian(training, observed, mask, ridge: float):
 def nearest(training, observed, mask):
     """The training picture nearest to each observation, over what is seen."""
     import numpy as np
-    from dcgan_keras import metrics
+    from dcgan_keras.evaluation import metrics
 
     given = np.flatnonzero(np.broadcast_to(mask, observed.shape[1:]))
     rows = [part.reshape(len(part), -1)[:, given] for part in (observed, training)]
@@ -271,7 +272,7 @@ def restore(run: tuple[str, int]) -> list[list[str]]:
     training, truth, others, generator, extractor = load(task)  # first: it keeps TensorFlow's start-up lines away
     import numpy as np
     import tensorflow as tf
-    from dcgan_keras import latent
+    from dcgan_keras.applications import latent
 
     mask, noise = seen(task, truth.shape[1:]), float(task.split()[1]) if task.startswith("noise") else 0.0
     observed = observe(truth, mask, noise, np.random.default_rng(0))
@@ -295,7 +296,7 @@ def restore(run: tuple[str, int]) -> list[list[str]]:
     if task != "everything":
         score("regressor", regress(training, observed, mask, noise, seed, STEPS), seed)
     found = latent.search(generator, lambda images: images * shown, observed, **SEARCH, seed=seed)
-    score("search", found.images, seed)
+    score("search", found.images[:, 0], seed)
     return rows
 
 

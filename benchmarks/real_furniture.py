@@ -34,7 +34,8 @@ import numpy as np
 import resumable
 from beyond_images import SHAPES as ARMS
 from beyond_images import SIDE, build, draw, fit, furniture, report
-from dcgan_keras import files, latent
+from dcgan_keras import files
+from dcgan_keras.applications import latent
 from scipy import ndimage
 
 SEEDS = (0, 1, 2)
@@ -221,11 +222,12 @@ def as_drawn(shapes):
 
 def search(generator, shapes, seed):
     """Searches shares (count, 16, 16, 16). Returns what overlaps most of the starts, in [-1, 1], and its length."""
+    # Each shape as so many observations with one start: `restarts=STARTS` would start elsewhere than the table did.
     found = latent.search(generator, as_drawn, 2 * shapes.repeat(STARTS, axis=0) - 1, restarts=1, seed=seed, **SEARCH)
-    images = found.images.reshape(len(shapes), STARTS, *shapes.shape[1:])
+    images, latents = (part.reshape(len(shapes), STARTS, *part.shape[2:]) for part in (found.images, found.latents))
     best = [overlap(shape[None] > 0.5, drawn > 0).argmax() for shape, drawn in zip(shapes, images)]
     each = np.arange(len(shapes))
-    return images[each, best], np.linalg.norm(found.latents, axis=1).reshape(-1, STARTS)[each, best]
+    return images[each, best], np.linalg.norm(latents[each, best], axis=1)
 
 
 def answers(generator, shapes, training, seed):

@@ -20,7 +20,8 @@ import dcgan_keras  # noqa: F401  (first: it keeps TensorFlow's start-up lines a
 import keras
 import resumable
 import tensorflow as tf
-from dcgan_keras import data, extractors, metrics, presets, scores, training
+from dcgan_keras import data, models, presets, replicas, training
+from dcgan_keras.evaluation import extractors, metrics, scores
 from dcgan_keras.gan import DCGAN
 
 BAD = {"g_learning_rate": 3e-3, "d_learning_rate": 3e-3, "beta_1": 0.9}
@@ -45,25 +46,34 @@ HEAD = ("arm", "seed", "step", "kid_raw", "kid_averaged", "images_per_second", "
 
 
 class Alternating(DCGAN):
-    """A DCGAN in which the discriminator moves first and the generator answers the one that has moved."""
+    """A DCGAN in which the discriminator moves first, and the generator answers the one that has moved.
+
+    All else is as in the module's step: labels, augmentation, R1, scaled losses, several devices. notebooks/python.md
+    shows it.
+    """
 
     def train_step(self, data):
-        real_images = self._real_images(data)
-        latents = self.latent_vectors(tf.shape(real_images)[0], self.step)
-        g_variables = self.generator.trainable_variables
-        d_variables = self.discriminator.trainable_variables
+        real_images, labels = self.real_images(data), self.labels(data)
+        latents = models.with_labels(self.generator, self.generator_inputs(real_images, self.step), labels)
+        g_variables, d_variables = self.generator.trainable_variables, self.discriminator.trainable_variables
+
         with tf.GradientTape() as g_tape:
             fake_images = self.generator(latents, training=True)
+            shown = self.augmented(fake_images, salt=2)
             with tf.GradientTape() as d_tape:
-                real_logits = self.score(real_images, training=True)
-                fake_logits = self.score(fake_images, training=True)
+                real_logits, penalty = self.score_real(self.augmented(real_images, salt=1), labels)
+                fake_logits = self.score(shown, labels, training=True)
                 d_loss = self.loss_pair.discriminator(real_logits, fake_logits)
-            self.d_optimizer.apply(d_tape.gradient(d_loss, d_variables), d_variables)
-            g_loss = self.loss_pair.generator(self.score(fake_images, training=True))
-        self.g_optimizer.apply(g_tape.gradient(g_loss, g_variables), g_variables)
-        self._update_moving_average()
+                d_objective = self.d_optimizer.scale_loss(replicas.share(d_loss + self.r1_gamma * penalty))
+            self.d_optimizer.apply(d_tape.gradient(d_objective, d_variables), d_variables)
+            # The one pass more that the answer costs: through the discriminator as it is now.
+            g_loss = self.generator_loss(self.score(shown, labels, training=True), fake_images, real_images)
+            g_objective = self.g_optimizer.scale_loss(replicas.share(g_loss))
+
+        self.g_optimizer.apply(g_tape.gradient(g_objective, g_variables), g_variables)
+        self.update_average()
         self.step.assign(self.step + 1)
-        return self._means(g_loss, d_loss, real_logits, fake_logits)
+        return self.logs(g_loss, d_loss, real_logits, fake_logits)
 
 
 def build(arm: str, seed: int) -> DCGAN:

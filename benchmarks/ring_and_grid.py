@@ -26,7 +26,8 @@ import keras
 import numpy as np
 import resumable
 import tensorflow as tf
-from dcgan_keras import losses, metrics
+from dcgan_keras import losses
+from dcgan_keras.evaluation import metrics
 
 ARMS = {
     "plain": {},

@@ -34,7 +34,8 @@ import dcgan_keras  # noqa: E402, F401  (first: it keeps TensorFlow's start-up l
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
-from dcgan_keras import data, export, losses, models, presets, training  # noqa: E402
+from dcgan_keras import data, losses, models, presets, training  # noqa: E402
+from dcgan_keras.applications import export
 
 torch = importlib.import_module("torch") if importlib.util.find_spec("torch") else None
 

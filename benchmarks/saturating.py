@@ -25,7 +25,8 @@ import dcgan_keras  # noqa: F401  (first: it keeps TensorFlow's start-up lines a
 import keras
 import numpy as np
 import tensorflow as tf
-from dcgan_keras import data, extractors, files, losses, metrics, presets, scores, training
+from dcgan_keras import data, files, losses, presets, training
+from dcgan_keras.evaluation import extractors, metrics, scores
 from keras import layers
 
 COLUMNS = "game loss d_rate beta_2 seed steps low late fid recall heaps on_heap".split()

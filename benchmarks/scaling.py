@@ -27,7 +27,8 @@ CASES = {"one worker": (1, 1.0, False), "two apart": (2, 1.0, False), "weak": (2
 
 def work(preset: str, batch: int, seconds: float) -> None:
     """Trains as this process's TF_CONFIG says, or alone, and prints what one worker got through."""
-    from dcgan_keras import data, devices, presets, training
+    from dcgan_keras import data, presets, training
+    from dcgan_keras.training import devices
 
     import keras  # isort: skip  (after the module, which keeps TensorFlow's start-up lines away)
 

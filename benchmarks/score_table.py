@@ -16,7 +16,8 @@ from pathlib import Path
 
 import dcgan_keras  # noqa: F401  (first: it keeps TensorFlow's start-up lines away)
 import keras
-from dcgan_keras import data, extractors, models, plots, scores
+from dcgan_keras import data, models, plots
+from dcgan_keras.evaluation import extractors, scores
 
 
 def main() -> None:

@@ -20,7 +20,8 @@ from pathlib import Path
 import dcgan_keras  # noqa: F401  (first: it keeps TensorFlow's start-up lines away)
 import keras
 import numpy as np
-from dcgan_keras import data, extractors, presets, scores, training
+from dcgan_keras import data, presets, training
+from dcgan_keras.evaluation import extractors, scores
 
 SEEDS = range(3)
 EPOCHS = 8

@@ -25,7 +25,8 @@ import dcgan_keras  # noqa: F401  (first: it keeps TensorFlow's start-up lines a
 import numpy as np
 import resumable
 import tensorflow as tf
-from dcgan_keras import data, extractors, metrics, presets, scores, training
+from dcgan_keras import data, presets, training
+from dcgan_keras.evaluation import extractors, metrics, scores
 
 ARMS = (  # pack, normalization, r1_gamma
     (1, "none", 0.0),

@@ -9,8 +9,8 @@ colour. Each is restored for 256 test pictures, by
     gaussian           the mean of all pictures that look like the one seen, as if pictures were normal: a matrix
     search             the committed generator's picture whose means are nearest (`latent.search`; `7 to 28` alone)
     random             that generator's pictures of random latent vectors, whatever was seen
-    weight W           `gan.Restorer` with so much adversarial loss: steps of squared error alone, and from there, for
-                       each weight, as many steps of both. Weight 0 is the regressor
+    weight W           `Restorer` with so much adversarial loss: steps of squared error alone, and from there, for each
+                       weight, as many steps of both. Weight 0 is the regressor
 
 and each again with what is wrong in its means added to its pixels (`projected` 1). Three seeds. Ten minutes on two
 cores. Tasks and seeds that are in the file already are not done again.
@@ -25,8 +25,17 @@ ways without noise.
 import itertools
 from pathlib import Path
 
+import dcgan_keras  # first: it keeps TensorFlow's start-up lines away
+import keras
+import numpy as np
 import resumable
+import tensorflow as tf
+from dcgan_keras import data, layers, models
+from dcgan_keras.applications import latent
+from dcgan_keras.evaluation import extractors, scores
 from inpainting import kid
+from skimage import transform
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 TASKS = {  # for each: the pictures, the factor, the adversarial weights, filters of both networks and steps
     "7 to 28": ("fashion", 4, (0.0, 0.001, 0.01, 0.1), (32, 16), 600),
@@ -43,8 +52,6 @@ HEAD += ("psnr", "psnr_se", "ssim", "ssim_se", "kid", "kid_se", "wrong", "spread
 
 def reducer(factor: int):
     """Returns the function from images (n, height, width, channels) to means over factor x factor pixels."""
-    import tensorflow as tf
-
     return lambda images: tf.nn.avg_pool2d(images, factor, factor, "VALID")
 
 
@@ -53,8 +60,6 @@ def repeat(small, factor: int):
 
 
 def bicubic(small, factor: int):
-    from skimage import transform
-
     count, height, width, channels = small.shape
     shape = (count, height * factor, width * factor, channels)
     return transform.resize(small, shape, order=3, mode="edge", clip=False)
@@ -68,8 +73,6 @@ def gaussian(small, images, seen):
         images: the training images, (n, ...).
         seen: what is seen of those to restore.
     """
-    import numpy as np
-
     x, y, new = (part.reshape(len(part), -1).astype(np.float64) for part in (images, small, seen))
     held_out = len(x) // 10
 
@@ -88,9 +91,6 @@ def gaussian(small, images, seen):
 
 def score(restored, real, others, extractor, reduce, seen) -> list[float]:
     """Takes all numbers of one row but the spread."""
-    import numpy as np
-    from skimage.metrics import peak_signal_noise_ratio, structural_similarity
-
     wrong = np.sqrt(np.mean((np.asarray(reduce(restored.astype(np.float32))) - seen) ** 2))
     restored = np.clip(restored, -1, 1).astype(np.float32)
     psnr = np.array([peak_signal_noise_ratio(a, b, data_range=2) for a, b in zip(real, restored)])
@@ -101,29 +101,78 @@ def score(restored, real, others, extractor, reduce, seen) -> list[float]:
     return [psnr.mean(), errors[0], ssim.mean(), errors[1], *found, wrong]
 
 
-def restorer(generator, reduce, weight: float, filters: int, seed: int):
-    """Builds the model of one weight, which goes on from the generator that is given."""
-    import keras
-    from dcgan_keras import models
-    from dcgan_keras.gan import Restorer
+class Restorer(dcgan_keras.DCGAN):
+    """A DCGAN whose generator is given what is seen of the real images, and noise behind it.
 
+    It makes small `mean((G(y) - x)^2) + weight * its part of the game`, where `reduce` leaves y of the images x: the
+    objective of SRGAN (arXiv 1609.04802), with pixels in place of features. Weight 0 is a regressor.
+    """
+
+    def __init__(self, generator, discriminator, reduce, weight: float, **options):
+        height, width, _ = generator.input_shape[1:]
+        super().__init__(generator, discriminator, latent_dim=height * width, **options)
+        self.reduce, self.weight = reduce, weight
+
+    def generator_inputs(self, real_images, step):
+        return self.with_noise(self.reduce(real_images), super().generator_inputs(real_images, step))
+
+    def generator_loss(self, fake_logits, fake_images, real_images):
+        wrong = tf.reduce_mean(tf.square(fake_images - real_images))
+        return wrong + self.weight * super().generator_loss(fake_logits, fake_images, real_images)
+
+    def with_noise(self, seen, noise):
+        """Lays the noise (n, latent_dim) behind what is seen, as one more channel."""
+        return tf.concat([seen, tf.reshape(noise, (-1, *seen.shape[1:3], 1))], axis=3)
+
+    def restore(self, seen, step: int = 0):
+        """Restores images with the averaged generator. Another step draws other noise."""
+        return self(self.with_noise(seen, self.latent_vectors(len(seen), step)))
+
+
+def build_restorer(small: int, channels: int, factor: int, filters: int, seed: int):
+    """The upper part of the module's generator, with a convolution where the latent vector was projected.
+
+    Args:
+        small: height and width of what is seen.
+        channels: of what is seen. A channel of noise comes behind them.
+        factor: 2, 4, 8 and so on.
+        filters: of the last hidden map. Each map below has twice as many.
+        seed: of the initial weights, N(0, 0.02) as those of both networks are.
+    """
+    rng = np.random.default_rng([seed, 2])
+
+    def normal(mean=0.0):
+        return keras.initializers.RandomNormal(mean, models.WEIGHTS_STDDEV, seed=int(rng.integers(2**31)))
+
+    def weights():
+        return {"padding": "same", "kernel_initializer": normal()}
+
+    *hidden, size = (small * 2**n for n in range(factor.bit_length()))
+    stack = [keras.layers.Input((small, small, channels + 1), name="observed")]
+    for n, at in enumerate(hidden):
+        name, width = f"up_{at}" if n else "read", filters * 2 ** (len(hidden) - 1 - n)
+        if n == 0:
+            stack.append(layers.FastConv2D(width, 4, use_bias=False, **weights(), name=name))
+        else:
+            stack.append(layers.FastConv2DTranspose(width, 4, 2, use_bias=False, **weights(), name=name))
+        stack += [models.batch_norm(f"{name}_norm", normal), keras.layers.ReLU(name=f"{name}_relu")]
+    stack.append(layers.FastConv2DTranspose(channels, 4, 2, **weights(), name=f"up_{size}"))
+    return keras.Sequential([*stack, keras.layers.Activation("tanh", name="image")], name="generator")
+
+
+def restorer(generator, reduce, weight: float, filters: int, seed: int) -> Restorer:
+    """Builds the model of one weight, which goes on from the generator that is given."""
     copy = keras.models.clone_model(generator)
     copy.set_weights(generator.get_weights())
     image_size, _, channels = generator.output_shape[1:]
     discriminator = models.build_discriminator(image_size, channels, filters=filters, seed=seed)
-    gan = Restorer(copy, discriminator, reduce, adversarial_weight=weight, seed=seed)
+    gan = Restorer(copy, discriminator, reduce, weight, seed=seed)
     gan.compile(keras.optimizers.Adam(1e-3, beta_1=0.5), keras.optimizers.Adam(1e-3, beta_1=0.5))
     return gan
 
 
 def train(run: tuple[str, int, int]) -> list[tuple]:
     """Restores by every way, for (task, seed, steps). Returns the rows of the table."""
-    import dcgan_keras  # noqa: F401  (first: it keeps TensorFlow's start-up lines away)
-    import keras
-    import numpy as np
-    import tensorflow as tf
-    from dcgan_keras import data, extractors, latent, models, scores
-
     task, seed, steps = run
     source, factor, weights, (g_filters, d_filters), _ = TASKS[task]
     reduce, extractor = reducer(factor), extractors.load(source)
@@ -146,13 +195,11 @@ def train(run: tuple[str, int, int]) -> list[tuple]:
     add("gaussian", gaussian(small, images, seen))
     if task == "7 to 28":
         prior = models.load_generator(data.assets_folder() / "weights" / "fashion_generator.keras")
-        add("search", latent.search(prior, reduce, seen, restarts=2, steps=200, seed=seed).images)
+        add("search", latent.search(prior, reduce, seen, restarts=2, steps=200, seed=seed).images[:, 0])
         add("random", np.float32(next(scores.draw(prior, COUNT, seed=seed))) / 127.5 - 1)
 
     size, channels = images.shape[1], images.shape[3]
-    generator = models.build_restorer(
-        size, channels, input_size=size // factor, input_channels=channels + 1, filters=g_filters, seed=seed
-    )
+    generator = build_restorer(size // factor, channels, factor, g_filters, seed)
     generator.compile(keras.optimizers.Adam(2e-3), "mse")
     first = restorer(generator, reduce, 0.0, d_filters, seed)  # for what it gives to its generator
 

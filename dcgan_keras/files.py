@@ -10,23 +10,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _PREFIX = ".unfinished-"
+_ABANDONED = 600.0  # seconds after which nobody is writing an unfinished file any more
 _PATIENCE = 2.0  # seconds that another program may hold the old file open: virus scanners do it for a moment
 
 
 @contextlib.contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
-    """Gives a temporary path beside `path` and renames it to `path` when the block ends without an error.
+    """Gives an empty file beside `path` to write to, and renames it to `path` when the block ends without an error.
 
-    Args:
-        path: the file to write. Its folder is made when missing. The temporary name keeps the suffixes, since
-            Keras and imageio choose the format by them.
+    The folder is made when missing. The temporary name keeps the suffixes: Keras and Pillow choose the format by them.
 
-    Yields:
-        The temporary path to write to, an empty file.
-
-    Raises:
-        OSError: in one sentence, if the disk is full or may not be written to, `path` or its folder cannot be what it
-            should, or another program holds the old file open. What was there before is still there.
+    Raises OSError in one sentence, if the disk is full or may not be written to, `path` or its folder cannot be what it
+    should, or another program holds the old file open. What was there before is still there.
     """
     path = Path(path)
     unfinished = path.parent / (_PREFIX + secrets.token_hex(8) + "".join(path.suffixes))
@@ -34,8 +29,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         if os.path.isdir(path):
             raise IsADirectoryError
-        # Made anew ("x"), so that a link which somebody put there is never written through.
-        open(unfinished, "xb").close()
+        open(unfinished, "xb").close()  # made anew, so that a link which somebody put there is never written through
         yield unfinished
         with open(unfinished, "r+b") as file:  # Windows flushes only what may be written to
             os.fsync(file.fileno())
@@ -52,17 +46,10 @@ def atomic(path: str | Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def atomic_folder(path: str | Path) -> Iterator[Path]:
-    """Does for a folder what `atomic` does for a file. A kill between two renames at the end leaves neither.
+    """Does for a folder what `atomic` does for a file, and gives a path to make it at.
 
-    Args:
-        path: the folder to make. What is there under this name is replaced, so look first. Its parent is made when
-            missing.
-
-    Yields:
-        A temporary path to make the folder at.
-
-    Raises:
-        OSError: in one sentence, if the disk is full or may not be written to.
+    What is there under its name is replaced, so look first. A kill between the two renames at the end leaves neither.
+    Raises OSError, in one sentence, if the disk is full or may not be written to.
     """
     path = Path(path)
     unfinished = path.parent / (_PREFIX + secrets.token_hex(8))
@@ -86,14 +73,24 @@ def _replace(unfinished: Path, path: Path) -> None:
     end = time.monotonic() + _PATIENCE
     while True:
         try:
-            return os.replace(unfinished, path)
+            os.replace(unfinished, path)
+            return _sync_folder(path.parent)
         except PermissionError as error:
-            # The folder could be written to a moment ago, so EACCES has no other cause.
-            if error.errno != errno.EACCES:
+            if error.errno != errno.EACCES:  # it has no other cause: the folder could be written to a moment ago
                 raise
             if time.monotonic() > end:
                 raise OSError(errno.EBUSY, "another program has it open, close it there and try again") from error
         time.sleep(0.05)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Has the new name on the disk too before anybody goes on, where a folder can be opened for that (not Windows)."""
+    with contextlib.suppress(OSError):
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
 
 
 def _reason(error: Exception, path: Path) -> str | None:
@@ -104,7 +101,7 @@ def _reason(error: Exception, path: Path) -> str | None:
         return "there is a folder of this name"
     if not os.path.isdir(folder):
         return f"{folder} is not a folder"
-    if number == errno.EBUSY:
+    if isinstance(error, OSError) and number == errno.EBUSY:
         return error.strerror
     if number in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error) or shutil.disk_usage(folder).free < 4096:
         return "the disk is full"
@@ -114,9 +111,16 @@ def _reason(error: Exception, path: Path) -> str | None:
 
 
 def remove_unfinished(folder: str | Path) -> None:
-    """Deletes what a killed process left half-written anywhere below `folder`, as far as it may be deleted."""
+    """Deletes what killed processes left half-written anywhere below `folder`, as far as it may be deleted.
+
+    What was touched in the last ten minutes stays: another process may be writing it, a film of the same run perhaps.
+    """
+    now = time.time()
     for path in list(Path(folder).rglob(f"{_PREFIX}*")):
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
         with contextlib.suppress(OSError):
-            path.unlink()
+            if now - path.stat().st_mtime < _ABANDONED:
+                continue
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()

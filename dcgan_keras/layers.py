@@ -3,8 +3,8 @@
 Each takes its fast way only in the case that it was made for, and the parent's in all others. `models.plain` turns them
 into the parents, which is what saved generators hold.
 
-And two with spectral normalisation (arXiv 1802.05957). Keras's own wrapper overwrites the kernel each time it is
-called, which is a projection after each step: the paper divides in the forward pass, and the gradient knows of it.
+Two more have spectral normalisation (arXiv 1802.05957), in the forward pass, so that the gradient knows of it: Keras's
+own wrapper overwrites the kernel in each call, which is a projection after each step.
 
 Not here: which layers a network has.
 """
@@ -13,14 +13,11 @@ import keras
 import tensorflow as tf
 from dcgan_keras import replicas
 
-PARENTS = {}
+PARENTS: dict[type, type] = {}
 
 
 def _saved_like(parent):
-    """Gives a class its parent's name in files, where Keras names a layer's place by its class.
-
-    So weights saved from one go into the other.
-    """
+    """Gives a class its parent's name in files, so that weights saved from one go into the other."""
 
     def decorate(layer):
         layer.__name__ = parent.__name__
@@ -32,18 +29,16 @@ def _saved_like(parent):
 
 @_saved_like(keras.layers.BatchNormalization)
 class FastBatchNormalization(keras.layers.BatchNormalization):
-    """Keras's BatchNormalization, computed by TensorFlow's fused kernel when it trains (arXiv 1502.03167).
+    """Keras's BatchNormalization, which in training is one fused kernel of TensorFlow's (arXiv 1502.03167).
 
-    On the TensorFlow backend the parent runs as a chain of elementwise operations. One difference: the kernel's moving
-    variance is the unbiased one, times n / (n - 1) over the n values per channel.
-
+    One difference: the kernel's moving variance is the unbiased one, times n / (n - 1) over the n values per channel.
     Where several replicas train in step, mean and variance are those of the batch of all of them.
     """
 
     def call(self, inputs, training=None, mask=None):
-        learns = bool(training and self.trainable)
+        learns = training and self.trainable and self.scale and self.center
         maps = len(inputs.shape) == 4 and self.axis in (-1, 3) and inputs.dtype != tf.float64
-        if not learns or not maps or mask is not None or self.synchronized or not (self.scale and self.center):
+        if not learns or not maps or mask is not None or self.synchronized:
             return super().call(inputs, training=training, mask=mask)
         gamma, beta = (tf.cast(tf.convert_to_tensor(variable), tf.float32) for variable in (self.gamma, self.beta))
         if replicas.count() > 1:
@@ -62,15 +57,13 @@ class FastBatchNormalization(keras.layers.BatchNormalization):
 class FastConv2DTranspose(keras.layers.Conv2DTranspose):
     """Keras's Conv2DTranspose, several times faster where it draws an image: kernel 4, stride 2, 3 channels or fewer.
 
-    The kernels of TensorFlow's library for processors are made for many channels and reach a few percent of their speed
-    with one.
+    TensorFlow's kernels for processors are made for many channels and reach a few percent of their speed with one.
     """
 
     def call(self, inputs):
         if not _doubles_or_halves(self) or self.output_padding is not None or self.filters > 3:
             return super().call(inputs)
-        outputs = _to_image(inputs, tf.cast(tf.convert_to_tensor(self.kernel), inputs.dtype))
-        return _finished(self, outputs)
+        return _finished(self, _to_image(inputs, tf.cast(tf.convert_to_tensor(self.kernel), inputs.dtype)))
 
 
 @_saved_like(keras.layers.Conv2D)
@@ -82,8 +75,7 @@ class FastConv2D(keras.layers.Conv2D):
         even = height and width and height % 2 == 0 and width % 2 == 0
         if not _doubles_or_halves(self) or self.groups != 1 or channels > 3 or not even:
             return super().call(inputs)
-        outputs = _from_image(inputs, tf.cast(tf.convert_to_tensor(self.kernel), inputs.dtype))
-        return _finished(self, outputs)
+        return _finished(self, _from_image(inputs, tf.cast(tf.convert_to_tensor(self.kernel), inputs.dtype)))
 
 
 def _doubles_or_halves(layer) -> bool:
@@ -94,16 +86,14 @@ def _doubles_or_halves(layer) -> bool:
 def _finished(layer, outputs):
     if layer.use_bias:
         bias = tf.cast(tf.convert_to_tensor(layer.bias), outputs.dtype)
-        image = len(outputs.shape) == 4 and outputs.shape[-1] <= 3
-        outputs = _add_to_image(outputs, bias) if image else tf.nn.bias_add(outputs, bias)
+        if len(outputs.shape) == 4 and outputs.shape[-1] <= 3:
+            # Row by row: `tf.nn.bias_add` goes through one pixel of 3 numbers after the other.
+            _, height, width, channels = outputs.shape
+            rows = tf.reshape(outputs, (-1, width * channels)) + tf.tile(bias, [width])
+            outputs = tf.reshape(rows, (-1, height, width, channels))
+        else:
+            outputs = tf.nn.bias_add(outputs, bias)
     return layer.activation(outputs) if layer.activation is not None else outputs
-
-
-def _add_to_image(images, bias):
-    """`tf.nn.bias_add`, row by row: TensorFlow's own goes through one pixel of 3 numbers after the other."""
-    _, height, width, channels = images.shape
-    rows = tf.reshape(images, (-1, width * channels)) + tf.tile(bias, [width])
-    return tf.reshape(rows, (-1, height, width, channels))
 
 
 @tf.custom_gradient
@@ -115,8 +105,7 @@ def _to_image(maps, kernel):
     """
     channels, depth = kernel.shape[2:]
     blocks = tf.reshape(kernel, (2, 2, 2, 2, channels, depth))  # block row, row in the block, the same for columns
-    blocks = tf.transpose(blocks[::-1, :, ::-1], (0, 2, 5, 1, 3, 4))
-    blocks = tf.reshape(blocks, (2, 2, depth, 4 * channels))
+    blocks = tf.reshape(tf.transpose(blocks[::-1, :, ::-1], (0, 2, 5, 1, 3, 4)), (2, 2, depth, 4 * channels))
     drawn = tf.nn.conv2d(maps, blocks, 1, [[0, 0], [1, 1], [1, 1], [0, 0]])
 
     # Written out: TensorFlow would go backwards through the blocks, by the slow kernels.
@@ -146,19 +135,18 @@ def _to_kernel(images, kernel, maps):
 class _Spectral:
     """Divides the kernel by its largest singular value in each call, as a matrix with a column for each output.
 
-    The value is followed by power iteration: one round each time it is called in training. What it is divided by counts
-    for the gradient, the vectors of the iteration do not.
+    Power iteration follows that value, one round a call in training. The gradient takes it for a function of the kernel
+    and the vectors of the iteration for constants. All of this is in float32, whatever the layer computes in.
     """
+
+    def add_weight(self, *args, **kwargs):
+        return super().add_weight(*args, **{**kwargs, "autocast": False})
 
     def build(self, input_shape):
         super().build(input_shape)
-        self.right = self.add_weight(
-            shape=(self.kernel.shape[-1],),
-            initializer=keras.initializers.RandomNormal(seed=0),
-            trainable=False,
-            aggregation="only_first_replica",
-            name="right",
-        )
+        settings = {"trainable": False, "aggregation": "only_first_replica", "name": "right"}
+        initializer = keras.initializers.RandomNormal(seed=0)
+        self.right = self.add_weight(shape=(self.kernel.shape[-1],), initializer=initializer, **settings)
 
     def save_own_variables(self, store):
         super().save_own_variables(store)
@@ -170,8 +158,7 @@ class _Spectral:
 
     def call(self, inputs, training=None):
         kernel = tf.convert_to_tensor(self.kernel)
-        matrix = tf.reshape(kernel, (-1, kernel.shape[-1]))
-        right = tf.convert_to_tensor(self.right)
+        matrix, right = tf.reshape(kernel, (-1, kernel.shape[-1])), tf.convert_to_tensor(self.right)
         left = tf.stop_gradient(tf.nn.l2_normalize(tf.linalg.matvec(matrix, right)))
         if training:
             right = tf.stop_gradient(tf.nn.l2_normalize(tf.linalg.matvec(matrix, left, transpose_a=True)))
@@ -180,7 +167,7 @@ class _Spectral:
         else:
             right = tf.nn.l2_normalize(right)
         largest = tf.tensordot(left, tf.linalg.matvec(matrix, right), 1)
-        return self._call_with(inputs, kernel / largest)
+        return self._call_with(tf.cast(inputs, self.compute_dtype), kernel / largest)
 
 
 @keras.saving.register_keras_serializable("dcgan_keras")
@@ -188,8 +175,8 @@ class SpectralConv2D(_Spectral, keras.layers.Conv2D):
     """Keras's Conv2D with spectral normalisation (arXiv 1802.05957)."""
 
     def _call_with(self, inputs, kernel):
-        outputs = tf.nn.conv2d(inputs, tf.cast(kernel, inputs.dtype), self.strides, self.padding.upper())
-        return _finished(self, outputs)
+        kernel = tf.cast(kernel, inputs.dtype)
+        return _finished(self, tf.nn.conv2d(inputs, kernel, self.strides, self.padding.upper()))
 
 
 @keras.saving.register_keras_serializable("dcgan_keras")

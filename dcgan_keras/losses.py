@@ -16,25 +16,16 @@ def discriminator_loss(real_logits, fake_logits):
     """Binary cross-entropy with real images labelled 1 and fake ones 0 (arXiv 1406.2661, equation 1).
 
     Args:
-        real_logits: the discriminator's output on real images, shape (batch, 1).
-        fake_logits: the same on generated images, shape (batch, 1).
+        real_logits, fake_logits: the discriminator's outputs on real and on generated images, shape (batch, 1).
 
-    Returns:
-        A scalar of 0 or more, mean -log D(x) + mean -log(1 - D(G(z))). It is 2 log 2 = 1.386 when every logit
-        is 0, that is when the discriminator cannot tell.
+    Returns a scalar of 0 or more, mean -log D(x) + mean -log(1 - D(G(z))). It is 2 log 2 = 1.386 when every logit is 0,
+    that is when the discriminator cannot tell.
     """
     return tf.reduce_mean(tf.nn.softplus(-real_logits)) + tf.reduce_mean(tf.nn.softplus(fake_logits))
 
 
 def generator_loss(fake_logits):
-    """Non-saturating generator loss, mean -log D(G(z)) (arXiv 1406.2661, section 3).
-
-    Args:
-        fake_logits: the discriminator's output on generated images, shape (batch, 1).
-
-    Returns:
-        A scalar of 0 or more.
-    """
+    """Non-saturating generator loss, mean -log D(G(z)), a scalar of 0 or more (arXiv 1406.2661, section 3)."""
     return tf.reduce_mean(tf.nn.softplus(-fake_logits))
 
 
@@ -75,22 +66,15 @@ def r1_penalty(real_gradients):
     """R1 gradient penalty, half the mean squared norm of dD/dx at real images (arXiv 1801.04406, equation 9).
 
     Args:
-        real_gradients: gradient of the summed real logits with respect to the real images, shape
-            (batch, height, width, channels).
+        real_gradients: of the summed real logits, to the real images, shape (batch, height, width, channels).
 
-    Returns:
-        A scalar of 0 or more, to be multiplied by gamma and added to the discriminator's loss.
+    Returns a scalar of 0 or more, to be multiplied by gamma and added to the discriminator's loss.
     """
     return 0.5 * tf.reduce_mean(tf.reduce_sum(tf.square(real_gradients), axis=[1, 2, 3]))
 
 
 class LossPair(NamedTuple):
-    """Two losses that are played against each other.
-
-    Attributes:
-        discriminator: a function from real and fake logits, each of shape (batch, 1), to a scalar.
-        generator: a function from fake logits to a scalar.
-    """
+    """Two losses played against each other: of real and fake logits (batch, 1), and of fake ones alone, to scalars."""
 
     discriminator: Callable
     generator: Callable
@@ -108,8 +92,7 @@ LOSSES = {
 def get(loss) -> LossPair:
     """Returns the pair of losses called by a name, or made of two functions (discriminator's, generator's).
 
-    Raises:
-        ValueError: if it is neither; the message lists the names there are.
+    Raises ValueError if it is neither; the message lists the names there are.
     """
     if isinstance(loss, str) and loss in LOSSES:
         return LOSSES[loss]

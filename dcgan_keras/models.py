@@ -1,16 +1,15 @@
 """The two networks of DCGAN (arXiv 1511.06434), at any size from 28 to 128 pixels, by one rule.
 
-The rule: halve the image size until it is 7 or less. That is where the generator starts and the discriminator
-ends, and the number of halvings is the number of strided convolutions. 28 gives 28-14-7, 64 gives 64-32-16-8-4.
-Each halving doubles the number of channels, so `filters` (the width nearest the image) fixes all of them.
+The rule: halve the image size until it is 7 or less. That is where the generator starts and the discriminator ends, and
+each halving is a strided convolution. 28 gives 28-14-7, 64 gives 64-32-16-8-4. Each halving doubles the number of
+channels, so `filters` (the width nearest the image) fixes all of them.
 
-Images are channels-last and logits are plain numbers, whatever keras.json says. The layers are Keras's, some of them
-computed faster (`layers`); a saved network holds Keras's own.
+Images are channels-last, whatever keras.json says. The layers are Keras's, some of them computed faster (`layers`); a
+saved network holds Keras's own.
 
 Not here: losses and training.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -21,7 +20,7 @@ from keras import layers
 
 WEIGHTS_STDDEV = 0.02  # all weights start as N(0, 0.02): the paper, section 4
 LEAKY_SLOPE = 0.2  # the paper, section 4
-NORMALIZATIONS = ("batch", "spectral", "none")
+_NORMALIZATIONS = ("batch", "spectral", "none")
 
 
 def image_sizes() -> list[int]:
@@ -30,17 +29,9 @@ def image_sizes() -> list[int]:
 
 
 def halvings(image_size: int) -> list[int]:
-    """Lists the feature-map sizes from the image down to the smallest, e.g. `[28, 14, 7]`.
-
-    Args:
-        image_size: height and width of the square image in pixels, one of `image_sizes()`.
-
-    Raises:
-        ValueError: if no chain of halvings from `image_size` ends between 4 and 7.
-    """
+    """Lists the sizes of the maps from the image down, `[28, 14, 7]`; ValueError for what is not in `image_sizes()`."""
     if image_size not in image_sizes():
-        sizes = ", ".join(map(str, image_sizes()))
-        raise ValueError(f"image_size must be one of {sizes}, got {image_size!r}.")
+        raise ValueError(f"image_size must be one of {', '.join(map(str, image_sizes()))}, got {image_size!r}.")
     sizes = [image_size]
     while sizes[-1] > 7:
         sizes.append(sizes[-1] // 2)
@@ -48,39 +39,28 @@ def halvings(image_size: int) -> list[int]:
 
 
 def build_generator(
-    image_size: int = 28,
-    channels: int = 1,
-    *,
-    latent_dim: int = 100,
-    filters: int = 16,
-    kernel_size: int = 4,
-    classes: int = 0,
-    seed: int | None = None,
-) -> keras.Model:
+    image_size: int = 28, channels: int = 1, *, latent_dim: int = 100, filters: int = 16, kernel_size: int = 4,
+    classes: int = 0, seed: int | None = None,
+) -> keras.Model:  # fmt: skip
     """Builds the generator: latent vectors in, images out.
 
     Args:
         image_size: height and width of the images in pixels, one of `image_sizes()`.
         channels: 1 for grey, 3 for RGB.
         latent_dim: length of a latent vector.
-        filters: channels of the last hidden feature map. Each map towards the latent vector has twice as many.
+        filters: channels of the last hidden map. Each map towards the latent vector has twice as many.
         kernel_size: of every transposed convolution. 4 with stride 2 overlaps evenly, 5 is the paper's.
         classes: how many kinds of images there are to choose from (arXiv 1411.1784). 0 leaves the choice to chance.
         seed: fixes the initial weights. None draws new ones.
 
-    Returns:
-        A built model from (batch, latent_dim) to (batch, image_size, image_size, channels) in [-1, 1]. With classes,
-        from that and (batch, classes), a 1 for the class that is asked for and 0 for the others.
-
-    Raises:
-        ValueError: if an argument is outside its range.
+    Returns a built model from (batch, latent_dim) to (batch, image_size, image_size, channels) in [-1, 1]. With
+    classes, from that and (batch, classes), a 1 for the class that is asked for and 0 for the others.
+    Raises ValueError if an argument is outside its range.
     """
-    *hidden_sizes, start = halvings(image_size)
-    _check_widths(channels=channels, latent_dim=latent_dim, filters=filters, kernel_size=kernel_size)
-    _check_classes(classes)
+    *hidden_sizes, start = halvings(image_size)[1:]
+    _check(channels, classes, latent_dim=latent_dim, filters=filters, kernel_size=kernel_size)
     normal = _NormalWeights(seed, stream=0)
-    width = filters * 2 ** (len(hidden_sizes) - 1)
-
+    width = filters * 2 ** len(hidden_sizes)
     stack = [
         # The paper's "project and reshape": one matrix product, the first transposed convolution on a 1x1 map.
         layers.Dense(start * start * width, use_bias=False, kernel_initializer=normal(), name="project"),
@@ -88,7 +68,13 @@ def build_generator(
         batch_norm("project_norm", normal),
         layers.ReLU(name="project_relu"),
     ]
-    stack += _upwards(image_size, hidden_sizes[1:], channels, filters, kernel_size, normal)
+    for n, size in reversed(list(enumerate(hidden_sizes))):
+        # No bias: the BatchNorm that follows would subtract it again.
+        stack.append(_strided(fast.FastConv2DTranspose, f"up_{size}", filters * 2**n, kernel_size, normal))
+        stack += [batch_norm(f"up_{size}_norm", normal), layers.ReLU(name=f"up_{size}_relu")]
+    # No BatchNorm on the output, so that G can reach the mean and scale of the data. Hence a bias and tanh.
+    stack.append(_strided(fast.FastConv2DTranspose, f"up_{image_size}", channels, kernel_size, normal, use_bias=True))
+    stack.append(_ending("tanh", "image"))
     latent = layers.Input((latent_dim,), name="latent")
     if not classes:
         return keras.Sequential([latent, *stack], name="generator")
@@ -100,115 +86,45 @@ def build_generator(
     return keras.Model([latent, label], images, name="generator")
 
 
-def build_restorer(
-    image_size: int = 28,
-    channels: int = 1,
-    *,
-    input_size: int = 7,
-    input_channels: int = 1,
-    filters: int = 16,
-    kernel_size: int = 4,
-    normalization: str = "batch",
-    seed: int | None = None,
-) -> keras.Sequential:
-    """Builds a generator that is given an image in place of a latent vector, for `gan.Restorer`.
-
-    It is the upper part of `build_generator`, from its map of `input_size` on, with a convolution where the latent
-    vector was projected. Given an image of full size, one with a hole for example, it first goes down to the smallest
-    map with the discriminator's convolutions, and up again from there.
-
-    Args:
-        image_size, channels, filters, kernel_size, seed: as for `build_generator`.
-        input_size: height and width of what is given, one of `halvings(image_size)`.
-        input_channels: of what is given, with its mask and noise.
-        normalization: `batch` or `none`. BatchNorm's statistics in training are those of a batch, and in use the means
-            of many: a restoration then is not what was trained, by a little. Where the exact pixel counts `none` is
-            the safer choice (arXiv 1809.00219 leaves BatchNorm out for this).
-
-    Returns:
-        A built model from (batch, input_size, input_size, input_channels) to (batch, image_size, image_size, channels)
-        in [-1, 1].
-
-    Raises:
-        ValueError: if an argument is outside its range.
-    """
-    sizes = halvings(image_size)
-    if input_size not in sizes:
-        raise ValueError(f"input_size must be one of {', '.join(map(str, sizes))}, got {input_size!r}.")
-    _check_widths(channels=channels, input_channels=input_channels, filters=filters, kernel_size=kernel_size)
-    if normalization not in ("batch", "none"):
-        raise ValueError(f"normalization must be batch or none, got {normalization!r}.")
-    has_norm = normalization == "batch"
-    normal = _NormalWeights(seed, stream=2)
-    start = sizes.index(input_size) or len(sizes) - 1
-
-    stack = [layers.Input((input_size, input_size, input_channels), name="observed")]
-    if input_size == image_size:
-        for n, size in enumerate(sizes[1:]):
-            stack.append(_down(fast.FastConv2D, f"down_{size}", filters * 2**n, kernel_size, normal, not has_norm))
-            stack += _hidden(f"down_{size}", has_norm, normal)
-    else:
-        width = filters * 2 ** (start - 1)
-        read = fast.FastConv2D(width, kernel_size, **_convolution(normal), use_bias=not has_norm, name="read")
-        stack += [read, *_hidden("read", has_norm, normal)]
-    stack += _upwards(image_size, sizes[1:start], channels, filters, kernel_size, normal, has_norm)
-    return keras.Sequential(stack, name="generator")
-
-
 def build_discriminator(
-    image_size: int = 28,
-    channels: int = 1,
-    *,
-    filters: int = 16,
-    kernel_size: int = 4,
-    pack: int = 1,
-    normalization: str = "batch",
-    classes: int = 0,
-    seed: int | None = None,
-) -> keras.Model:
+    image_size: int = 28, channels: int = 1, *, filters: int = 16, kernel_size: int = 4, pack: int = 1,
+    normalization: str = "batch", classes: int = 0, seed: int | None = None,
+) -> keras.Model:  # fmt: skip
     """Builds the discriminator: images in, one logit each out.
 
     Args:
-        image_size: height and width of the images in pixels, one of `image_sizes()`.
-        channels: 1 for grey, 3 for RGB.
-        filters: channels of the first feature map. Each further map has twice as many.
-        kernel_size: of every convolution. 4 with stride 2 overlaps evenly, 5 is the paper's.
+        image_size, channels, kernel_size, seed: as of `build_generator`.
+        filters: channels of the first map. Each further map has twice as many.
         pack: images that it reads at a time, one over the other (arXiv 1712.04086). 1 is the paper's.
         normalization: `batch` is the paper's BatchNorm, on all maps but the first. `spectral` divides the weights of
             every layer by their largest singular value instead (arXiv 1802.05957), `none` is neither.
         classes: how many kinds of images there are, if it is told which. The logit then has a second part, the inner
             product of the last map with a vector learned for the class (projection, arXiv 1802.05637).
-        seed: fixes the initial weights. None draws new ones.
 
-    Returns:
-        A built model from (batch, image_size, image_size, pack * channels) in [-1, 1] to logits (batch, 1). With
-        classes, from that and (batch, classes), a 1 for the class of the image and 0 for the others.
-
-    Raises:
-        ValueError: if an argument is outside its range.
+    Returns a built model from (batch, image_size, image_size, pack * channels) in [-1, 1] to logits (batch, 1). With
+    classes, from that and (batch, classes), a 1 for the class of the image and 0 for the others.
+    Raises ValueError if an argument is outside its range.
     """
     first, *later = halvings(image_size)[1:]
-    _check_widths(channels=channels, filters=filters, kernel_size=kernel_size, pack=pack)
-    if normalization not in NORMALIZATIONS:
-        raise ValueError(f"normalization must be one of {', '.join(NORMALIZATIONS)}, got {normalization!r}.")
-    _check_classes(classes)
+    _check(channels, classes, filters=filters, kernel_size=kernel_size, pack=pack)
+    if normalization not in _NORMALIZATIONS:
+        raise ValueError(f"normalization must be one of {', '.join(_NORMALIZATIONS)}, got {normalization!r}.")
     if classes and pack > 1:
         raise ValueError(f"A discriminator that is told classes reads one image at a time, got pack={pack}.")
     normal = _NormalWeights(seed, stream=1)
     spectral, has_norm = normalization == "spectral", normalization == "batch"
     conv, dense = (fast.SpectralConv2D, fast.SpectralDense) if spectral else (fast.FastConv2D, layers.Dense)
-
     stack = [
         # No BatchNorm on the input, so that D sees the mean and scale of the data. Hence a bias.
-        _down(conv, f"down_{first}", filters, kernel_size, normal, use_bias=True),
+        _strided(conv, f"down_{first}", filters, kernel_size, normal, use_bias=True),
         layers.LeakyReLU(LEAKY_SLOPE, name=f"down_{first}_leaky"),
     ]
     for n, size in enumerate(later, start=1):
-        stack.append(_down(conv, f"down_{size}", filters * 2**n, kernel_size, normal, use_bias=not has_norm))
+        stack.append(_strided(conv, f"down_{size}", filters * 2**n, kernel_size, normal, use_bias=not has_norm))
         stack += [batch_norm(f"down_{size}_norm", normal)] * has_norm
         stack.append(layers.LeakyReLU(LEAKY_SLOPE, name=f"down_{size}_leaky"))
     stack.append(layers.Flatten(data_format="channels_last", name="flatten"))
-    score, logit = dense(1, kernel_initializer=normal(), name="score"), _float32("linear", "logit")
+    score, logit = dense(1, kernel_initializer=normal(), name="score"), _ending("linear", "logit")
     image = layers.Input((image_size, image_size, pack * channels), name="image")
     if not classes:
         return keras.Sequential([image, *stack, score, logit], name="discriminator")
@@ -229,31 +145,23 @@ def classes(network: keras.Model) -> int:
 
 
 def latent_dim(generator: keras.Model) -> int:
-    """Returns the length of a generator's latent vectors.
-
-    Raises:
-        ValueError: if the generator does not say it.
-    """
-    try:
-        shape = generator.input_shape
-        return int((shape[0] if isinstance(shape, list) else shape)[-1])
-    except (AttributeError, TypeError) as error:
-        raise ValueError(
-            "The generator does not say how long a latent vector is: give DCGAN(..., latent_dim=...)."
-        ) from error
+    """Returns the length of a generator's latent vectors, or raises ValueError if the generator does not say it."""
+    shape = getattr(generator, "input_shape", None) or (None,)
+    length = (shape[0] if isinstance(shape, list) else shape)[-1]
+    if length is None:
+        raise ValueError("The generator does not say how long a latent vector is: give DCGAN(..., latent_dim=...).")
+    return int(length)
 
 
 def with_labels(network: keras.Model, inputs, labels=None):
-    """Adds labels to latent vectors or images, for a network that is told classes. For others they stay as they are.
+    """Returns what a generator or a discriminator is called with: inputs, and labels if it is told classes.
 
     Args:
-        network: a generator or a discriminator.
         inputs: latent vectors (batch, latent_dim), or images (batch, height, width, channels).
-        labels: whole numbers of shape (batch,), from 0 to below the number of classes. None: 0, 1, 2 and on, over and
-            over. Or floats of shape (batch, classes), to mix classes.
+        labels: whole numbers (batch,), from 0 to below the number of classes. None: 0, 1, 2 and on, over and over. Or
+            numbers (batch, classes), 1 for a class and 0 for the others, or shares to mix classes.
 
-    Returns:
-        What the network is called with.
+    Raises ValueError if there is no such class. In a graph, where labels have no value yet, none of them is drawn.
     """
     count = classes(network)
     if not count:
@@ -261,9 +169,18 @@ def with_labels(network: keras.Model, inputs, labels=None):
     if labels is None:
         labels = keras.ops.arange(keras.ops.shape(inputs)[0]) % count
     inputs, labels = map(keras.ops.convert_to_tensor, (inputs, labels))
-    if len(labels.shape) == 1:
-        labels = keras.ops.one_hot(labels, count, dtype="float32")
-    return [inputs, labels]
+    if len(labels.shape) != 1:
+        return [inputs, keras.ops.cast(labels, "float32")]
+    if hasattr(labels, "numpy"):
+        known = keras.ops.convert_to_numpy(labels)
+        if known.size and not 0 <= known.min() <= known.max() < count:
+            raise ValueError(labels_wanted(count))
+    return [inputs, keras.ops.one_hot(keras.ops.cast(labels, "int32"), count, dtype="float32")]
+
+
+def labels_wanted(count: int) -> str:
+    """Says which labels networks take that are told so many classes."""
+    return f"Labels must be whole numbers from 0 to {count - 1}."
 
 
 def draw(generator: keras.Model, latents, labels=None):
@@ -272,14 +189,10 @@ def draw(generator: keras.Model, latents, labels=None):
 
 
 def plain(network: keras.Model) -> keras.Model:
-    """Copies a network into Keras's own layers, with the same weights, so that it opens without this package.
-
-    A network that is a class of its own is handed back as it is: it opens only with that class anyway.
-    """
+    """Copies a network into Keras's own layers, to open without this package. A class of its own is handed back."""
 
     def parent(layer):
-        kind = fast.PARENTS.get(type(layer), type(layer))
-        return kind.from_config(layer.get_config())
+        return fast.PARENTS.get(type(layer), type(layer)).from_config(layer.get_config())
 
     try:
         copy = keras.models.clone_model(network, clone_function=parent)
@@ -297,14 +210,9 @@ def save(network: keras.Model, path: str | Path) -> None:
 
 
 def load_generator(path: str | Path) -> keras.Model:
-    """Loads a saved generator.
+    """Loads a saved generator, from a `.keras` file: Keras's other formats may hold code, which loading would run.
 
-    Args:
-        path: a `.keras` file. Other formats that Keras knows may hold code, which loading would run.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if the file is not a saved generator.
+    Raises FileNotFoundError if there is no such file, and ValueError if the file is not a saved generator.
     """
     path = Path(path)
     if not path.is_file():
@@ -323,7 +231,7 @@ def load_generator(path: str | Path) -> keras.Model:
     return generator
 
 
-def batch_norm(name: str, normal: Callable) -> layers.BatchNormalization:
+def batch_norm(name: str, normal) -> layers.BatchNormalization:
     """Builds the BatchNorm of both networks: momentum 0.9, gains N(1, 0.02) as in the paper's own code."""
     return fast.FastBatchNormalization(momentum=0.9, epsilon=1e-5, gamma_initializer=normal(mean=1.0), name=name)
 
@@ -338,46 +246,18 @@ class _NormalWeights:
         return keras.initializers.RandomNormal(mean, WEIGHTS_STDDEV, seed=int(self._rng.integers(2**31)))
 
 
-def _upwards(image_size, hidden_sizes, channels, filters, kernel_size, normal, has_norm=True):
-    """Doubles the map up to the image: the hidden maps of these sizes, largest first, then the image."""
-    stack = []
-    for n, size in reversed(list(enumerate(hidden_sizes))):
-        stack.append(_up(f"up_{size}", filters * 2**n, kernel_size, normal, use_bias=not has_norm))
-        stack += _hidden(f"up_{size}", has_norm, normal)
-    # No BatchNorm on the output, so that G can reach the mean and scale of the data. Hence a bias and tanh.
-    return [*stack, _up(f"up_{image_size}", channels, kernel_size, normal, use_bias=True), _float32("tanh", "image")]
+def _strided(kind, name, filters, kernel_size, normal, use_bias=False):
+    """Halves height and width by a convolution of this kind, or doubles them by a transposed one."""
+    settings = {"padding": "same", "data_format": "channels_last", "kernel_initializer": normal()}
+    return kind(filters, kernel_size, 2, **settings, use_bias=use_bias, name=name)
 
 
-def _hidden(name, has_norm, normal):
-    """What follows the convolution of this name within a generator."""
-    return [batch_norm(f"{name}_norm", normal)] * has_norm + [layers.ReLU(name=f"{name}_relu")]
-
-
-def _up(name, filters, kernel_size, normal, use_bias=False):
-    """Doubles height and width. BatchNorm follows where there is no bias: it would subtract one again."""
-    return fast.FastConv2DTranspose(filters, kernel_size, 2, **_convolution(normal), use_bias=use_bias, name=name)
-
-
-def _down(kind, name, filters, kernel_size, normal, use_bias):
-    """Halves height and width, with a layer of this kind."""
-    return kind(filters, kernel_size, 2, **_convolution(normal), use_bias=use_bias, name=name)
-
-
-def _convolution(normal):
-    return {"padding": "same", "data_format": "channels_last", "kernel_initializer": normal()}
-
-
-def _float32(activation, name):
+def _ending(activation, name):
     """Ends a network in float32 whatever precision it computes in: images and logits feed the losses."""
     return layers.Activation(activation, dtype="float32", name=name)
 
 
-def _check_classes(count: int) -> None:
-    if not isinstance(count, int) or count < 0 or count == 1:
-        raise ValueError(f"classes must be 0 for none, or 2 or more, got {count!r}.")
-
-
-def _check_widths(channels: int, **widths: int) -> None:
+def _check(channels: int, classes: int, **widths: int) -> None:
     if channels not in (1, 3):
         raise ValueError(f"channels must be 1 (grey) or 3 (RGB), got {channels!r}.")
     for name, value in widths.items():
@@ -385,3 +265,5 @@ def _check_widths(channels: int, **widths: int) -> None:
             raise ValueError(f"{name} must be a whole number of 1 or more, got {value!r}.")
     if widths["kernel_size"] < 2:
         raise ValueError(f"kernel_size must be 2 or more, or stride 2 skips pixels, got {widths['kernel_size']}.")
+    if not isinstance(classes, int) or classes < 0 or classes == 1:
+        raise ValueError(f"classes must be 0 for none, or 2 or more, got {classes!r}.")

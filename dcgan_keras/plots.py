@@ -1,4 +1,4 @@
-"""Arrays in, pictures out: grids, captions, dashboards, curves.
+"""Arrays in, pictures out: grids, captions, dashboards.
 
 Images keep a fixed scale, -1 is black and 1 is white, so that a washed-out sample looks washed out. Backgrounds are
 opaque white, so that every picture reads in dark mode too. Nothing here knows a network.
@@ -7,28 +7,19 @@ opaque white, so that every picture reads in dark mode too. Nothing here knows a
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import imageio.v3 as imageio
 import matplotlib.pyplot as plt
 import numpy as np
 from dcgan_keras import files
-from matplotlib import ticker
 from PIL import Image, ImageDraw, ImageFont
 
 # One meaning a colour throughout the course: the generator and what it draws, the discriminator, real images. They are
 # told apart with any colour vision (Okabe and Ito), and by marker where they are lines.
 G_COLOR, D_COLOR, REAL_COLOR = "#0072B2", "#D55E00", "#009E73"
 OTHER_COLORS = ("#CC79A7", "#E69F00", "#56B4E9")
-_CURVE_COLORS = (G_COLOR, D_COLOR, REAL_COLOR, *OTHER_COLORS)
-_STYLE = {
-    "figure.facecolor": "white",
-    "savefig.facecolor": "white",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.alpha": 0.3,
-    "font.size": 11,
-    "figure.constrained_layout.use": True,
-}
+_STYLE: dict = {
+    "figure.facecolor": "white", "savefig.facecolor": "white", "axes.spines.top": False, "axes.spines.right": False,
+    "axes.grid": True, "grid.alpha": 0.3, "font.size": 11, "figure.constrained_layout.use": True,
+}  # fmt: skip
 
 
 def use_style() -> None:
@@ -51,22 +42,16 @@ def image_grid(images, *, columns: int, scale: int = 2) -> np.ndarray:
         columns: images a row. A last row that is not full is filled with white.
         scale: each pixel becomes scale x scale pixels.
 
-    Returns:
-        uint8 of shape (rows * (height * scale + 2) + 2, the same for columns and width), with a last axis of 3 for
-        colour images.
-
-    Raises:
-        ValueError: if `images` has another shape, or columns or scale are under 1.
+    Returns uint8 of shape (rows * (height * scale + 2) + 2, the same for columns and width), with a last axis of 3 for
+    colour images. Raises ValueError if `images` has another shape, or columns or scale are under 1.
     """
     images = to_uint8(images)
     if images.ndim != 4 or images.shape[-1] not in (1, 3) or columns < 1 or scale < 1:
-        raise ValueError(
-            f"Expected images of shape (count, height, width, 1 or 3), columns and scale of 1 or more, "
-            f"got {images.shape}, {columns} and {scale}."
-        )
+        wanted = "images of shape (count, height, width, 1 or 3), columns and scale of 1 or more"
+        raise ValueError(f"Expected {wanted}, got {images.shape}, {columns} and {scale}.")
     images = images.repeat(scale, axis=1).repeat(scale, axis=2)
-    rows = -(-len(images) // columns)
     count, height, width, channels = images.shape
+    rows = -(-count // columns)
     grid = np.full((rows * (height + 2) + 2, columns * (width + 2) + 2, channels), 255, np.uint8)
     for place, image in enumerate(images):
         top, left = (2 + n * (side + 2) for n, side in zip(divmod(place, columns), (height, width)))
@@ -77,24 +62,19 @@ def image_grid(images, *, columns: int, scale: int = 2) -> np.ndarray:
 def save_grid(path: str | Path, images, *, columns: int, scale: int = 2) -> None:
     """Writes `image_grid` as a PNG file."""
     with files.atomic(path) as unfinished:
-        imageio.imwrite(unfinished, image_grid(images, columns=columns, scale=scale))
+        Image.fromarray(image_grid(images, columns=columns, scale=scale)).save(unfinished)
 
 
 def save_image(path: str | Path, image) -> None:
     """Writes one image, of shape (height, width, 1 or 3), float in [-1, 1] or uint8, as a PNG file."""
     with files.atomic(path) as unfinished:
-        imageio.imwrite(unfinished, to_uint8(image).squeeze(axis=-1) if image.shape[-1] == 1 else to_uint8(image))
+        Image.fromarray(to_uint8(image).squeeze(axis=-1) if image.shape[-1] == 1 else to_uint8(image)).save(unfinished)
 
 
 def with_caption(picture: np.ndarray, caption: str) -> np.ndarray:
-    """Adds a white strip with a line of text below a picture.
+    """Adds a white strip with a line of text, in a size that suits it, below a picture.
 
-    Args:
-        picture: uint8 of shape (height, width) or (height, width, 3).
-        caption: the text, in a size that suits the picture.
-
-    Returns:
-        uint8 of the same number of axes, higher by the strip.
+    It is uint8 of shape (height, width) or (height, width, 3), and so is what is returned, higher by the strip.
     """
     height, width = picture.shape[:2]
     size = max(12, width // 28)
@@ -106,16 +86,12 @@ def with_caption(picture: np.ndarray, caption: str) -> np.ndarray:
 
 
 def plot_history(history: Mapping[str, Sequence[float]], logit_gap: Sequence[tuple] = ()):
-    """Draws the dashboard of a training run: losses above, what the discriminator says below.
+    """Draws the dashboard of a training run, a matplotlib figure: losses above, what the discriminator says below.
 
     Args:
         history: columns `epoch`, `g_loss`, `d_loss`, `d_real` and `d_fake`, one value an epoch, as in `history.csv`
             or `keras.callbacks.History.history` (whose missing `epoch` is counted from 0).
-        logit_gap: rows of epoch, mean logit of training images and of held-out ones, as `callbacks.read_logit_gap`
-            gives them. Where there are any, a third panel shows them.
-
-    Returns:
-        The matplotlib figure, not shown and not saved.
+        logit_gap: rows of epoch, mean logit of training images and of held-out ones; a third panel shows them.
     """
     epochs = 1 + np.asarray(history.get("epoch", range(len(history["g_loss"]))), float)
     every = max(1, len(epochs) // 10)
@@ -153,50 +129,16 @@ def save_history(path: str | Path, history: Mapping[str, Sequence[float]], logit
     plt.close(figure)
 
 
-def save_curves(path: str | Path, curves: Mapping[str, Sequence], *, x: str, y: str) -> None:
-    """Writes a PNG of curves on two logarithmic axes, several of one kind in one colour with one marker.
-
-    Args:
-        path: the file.
-        curves: for each label, of six at most, a list of pairs (x values, y values).
-        x: label of the x axis, with its unit.
-        y: label of the y axis, with its unit.
-
-    Raises:
-        ValueError: if there are more labels than colours that can be told apart.
-    """
-    if len(curves) > len(_CURVE_COLORS):
-        raise ValueError(f"At most {len(_CURVE_COLORS)} kinds of curves can be told apart, got {len(curves)}.")
-    with plt.rc_context(_STYLE):
-        figure, axes = plt.subplots(figsize=(8, 5))
-        for (label, lines), color, marker in zip(curves.items(), _CURVE_COLORS, "osD^vX"):
-            for n, (xs, ys) in enumerate(lines):
-                axes.plot(xs, ys, color=color, marker=marker, markersize=4, alpha=0.8, label=None if n else label)
-        axes.set(xscale="log", yscale="log", xlabel=x, ylabel=y)
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
-            axis.set_major_formatter(ticker.StrMethodFormatter("{x:g}"))  # 20, not 2 x 10^1
-            axis.set_minor_formatter(ticker.NullFormatter())
-        axes.legend(frameon=False)
-    with files.atomic(path) as unfinished:
-        figure.savefig(unfinished, dpi=120)
-    plt.close(figure)
-
-
 def show_images(
     images, *, columns: int, titles: Sequence[str] = (), row_titles: Sequence[str] = (), inches: float = 0.75
 ):
-    """Draws images in a figure, each with an optional title, each row with one at its left.
+    """Draws images in a matplotlib figure, each with an optional title, each row with one at its left.
 
     Args:
         images: float of shape (count, height, width, 1 or 3) in [-1, 1], or uint8.
         columns: images a row.
-        titles: one for each of the first images.
-        row_titles: one for each of the first rows.
+        titles, row_titles: one for each of the first images, and of the first rows.
         inches: width of one image.
-
-    Returns:
-        The matplotlib figure, not shown.
     """
     images = to_uint8(images)
     rows = -(-len(images) // columns)

@@ -5,27 +5,22 @@ Not here: where images come from, and anything that changes between two runs of 
 
 import dataclasses
 import math
+from collections.abc import Set
 
-BUNDLED = 10_000  # training images that the presets' epochs were chosen for, where MADE_FOR does not say otherwise
+_BUNDLED = 10_000  # training images that the presets' epochs were chosen for, where _MADE_FOR does not say otherwise
 FEW_STEPS = 500  # of the `laptop` preset: at step 300 of assets/quickstart.gif all is blurred, at 600 one names clothes
 
 
-def _hyperparameter(help: str, least: float = 1, below: float = math.inf):
-    """Declares a value once: what it is, and the range [least, below) it must be in."""
-    return dataclasses.field(metadata={"help": help, "least": least, "below": below})
-
-
-def _option(default, help: str, least: float | None = None):
-    """Declares a value that the presets leave at its default."""
-    return dataclasses.field(default=default, metadata={"help": help, "least": least, "below": math.inf})
+def _hyperparameter(help: str, least: float = 1, below: float = math.inf, default=dataclasses.MISSING):
+    """Declares a value once: what it is, the range [least, below) it must be in, and what presets leave it at."""
+    return dataclasses.field(default=default, metadata={"help": help, "least": least, "below": below})
 
 
 @dataclasses.dataclass(frozen=True)
 class Preset:
     """All hyperparameters of a run. The command line has an option for each, with the text below as its help.
 
-    Raises:
-        ValueError: if a value is of another type or outside its range.
+    Raises ValueError if a value is of another type or outside its range.
     """
 
     image_size: int = _hyperparameter("Height and width of the images, in pixels.")
@@ -43,13 +38,15 @@ class Preset:
     r1_gamma: float = _hyperparameter("Weight of the R1 penalty, 0 for none.", least=0)
     ema_decay: float = _hyperparameter("Decay of the moving average per step, 0 for none.", least=0, below=1)
     frames: int = _hyperparameter("Pictures in the film.")
-    augment: str = _option("", "Of color, translation, cutout, flip and noise, with commas between them.")
-    pack: int = _option(1, "Images that the discriminator reads at a time: against mode collapse.", least=1)
-    normalization: str = _option("batch", "Of the discriminator: batch, spectral or none.")
+    augment: str = _hyperparameter(
+        "Of color, translation, cutout, flip and noise, with commas between them.", default=""
+    )
+    pack: int = _hyperparameter("Images that the discriminator reads at a time: against mode collapse.", default=1)
+    normalization: str = _hyperparameter("Of the discriminator: batch, spectral or none.", default="batch")
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
-            value, least, below = (getattr(self, field.name), *map(field.metadata.get, ("least", "below")))
+            value, least, below = getattr(self, field.name), field.metadata["least"], field.metadata["below"]
             allowed = (int, float) if field.type is float else field.type
             if not isinstance(value, allowed) or isinstance(value, bool):
                 raise ValueError(f"{field.name} must be of type {field.type.__name__}, got {value!r}.")
@@ -58,10 +55,9 @@ class Preset:
                 raise ValueError(f"{field.name} must be {wanted}, got {value!r}.")
 
 
-# The paper's training recipe (arXiv 1511.06434, section 4): batches of 128, Adam(2e-4, beta_1 = 0.5), 5x5 kernels,
-# no averaging. Widths are those of its figure 1, halved towards the image: 1024, 512, 256, 128. Two things differ:
-# latent vectors come from N(0, 1) instead of a uniform distribution, and the number of epochs is this project's,
-# since the paper gives none for such images.
+# The paper's training recipe (arXiv 1511.06434, section 4), with the widths of its figure 1: 1024, 512, 256, 128. Two
+# things differ: latent vectors come from N(0, 1) instead of a uniform distribution, and the number of epochs is this
+# project's, since the paper gives none for such images.
 _PAPER = Preset(
     image_size=28,
     channels=1,
@@ -82,39 +78,20 @@ _PAPER = Preset(
 
 # Training images that these presets' epochs were chosen for. They promise minutes: other numbers of images get as many
 # steps, in more epochs or fewer.
-MADE_FOR = {"laptop": BUNDLED, "laptop64": 1_911}
+_MADE_FOR = {"laptop": _BUNDLED, "laptop64": 1_911}
+
+# What they share. Kernel 4 costs 16/25 of kernel 5 and covers all pixels alike. Narrow layers leave time for more
+# steps, a larger rate suits them, and the moving average removes the noise it adds.
+_LAPTOP = dataclasses.replace(_PAPER, g_filters=16, d_filters=16, kernel_size=4, ema_decay=0.995, frames=40)
 
 PRESETS = {
-    # Decent garments in about two minutes on two CPU cores. Kernel 4 costs 16/25 of kernel 5 and covers all pixels
-    # alike. Narrow layers leave time for more steps, a larger rate suits them, and the moving average removes the noise
-    # it adds. What was measured against other recipes: README, "What was measured".
-    "laptop": dataclasses.replace(
-        _PAPER,
-        g_filters=16,
-        d_filters=16,
-        kernel_size=4,
-        epochs=60,
-        g_learning_rate=1.5e-3,
-        d_learning_rate=1.5e-3,
-        ema_decay=0.995,
-        frames=40,
-    ),
+    # Decent garments in about two minutes on two CPU cores. Chosen among other recipes: README, "What was measured".
+    "laptop": dataclasses.replace(_LAPTOP, epochs=60, g_learning_rate=1.5e-3, d_learning_rate=1.5e-3),
     # Colour pictures of which one can name people, faces and flags, in minutes on two CPU cores. Chosen as `laptop`
     # was, by the KID after as many images. Batches of 32 and a rate of 2e-3 beat larger batches, smaller rates and,
     # with 1,911 pictures and so few steps, every augmentation.
     "laptop64": dataclasses.replace(
-        _PAPER,
-        image_size=64,
-        channels=3,
-        g_filters=16,
-        d_filters=16,
-        kernel_size=4,
-        batch_size=32,
-        epochs=120,
-        g_learning_rate=2e-3,
-        d_learning_rate=2e-3,
-        ema_decay=0.995,
-        frames=40,
+        _LAPTOP, image_size=64, channels=3, batch_size=32, epochs=120, g_learning_rate=2e-3, d_learning_rate=2e-3
     ),
     "paper28": _PAPER,
     "paper64": dataclasses.replace(_PAPER, image_size=64, channels=3),
@@ -125,14 +102,9 @@ PRESETS = {
 
 
 def get(name: str, **changes) -> Preset:
-    """Returns the preset called `name`, with single values changed.
+    """Returns the preset called `name`, one of `PRESETS`, with single values changed. None means unchanged.
 
-    Args:
-        name: one of `PRESETS`.
-        **changes: values for attributes of `Preset`. None means unchanged.
-
-    Raises:
-        ValueError: if there is no such preset or attribute, or a value is outside its range.
+    Raises ValueError if there is no such preset or attribute, or a value is outside its range.
     """
     if name not in PRESETS:
         raise ValueError(f"preset must be one of {', '.join(PRESETS)}, got {name!r}.")
@@ -144,14 +116,10 @@ def get(name: str, **changes) -> Preset:
 
 
 def following(side: int, channels: int) -> tuple[str, dict[str, int]]:
-    """Chooses a preset for images, and the values of it to change.
+    """Chooses a preset for images of this shorter side in pixels, 1 channel or 3, and the values of it to change.
 
-    Args:
-        side: their usual shorter side in pixels.
-        channels: 1 for grey, 3 for colour.
-
-    Returns:
-        `laptop` for small grey images, else `laptop64`, with `image_size` 32 for small ones and `channels` 1 for grey.
+    That is `laptop` for small grey images, else `laptop64`, with `image_size` 32 for small ones and `channels` 1 for
+    grey.
     """
     if channels == 1 and side < 48:
         return "laptop", {}
@@ -160,24 +128,23 @@ def following(side: int, channels: int) -> tuple[str, dict[str, int]]:
 
 # Below so many colour pictures a discriminator knows them by heart long before the run ends: of 100, changed pictures
 # score better on three of three seeds, of 500 on two (assets/tables/few_pictures.csv).
-FEW = 300
+_FEW = 300
 
 
-def suited(preset: Preset, count: int, fixed: set[str] = frozenset(), name: str = "") -> Preset:
+def suited(preset: Preset, count: int, fixed: Set[str] = frozenset(), name: str = "") -> Preset:
     """Suits batch size and epochs to a number of images, so that a run takes as many steps as the preset was made for.
 
-    Of fewer images, batches get smaller until there are eight an epoch, down to 16 images. The epochs make up for the
-    rest. Of more images, the presets in `MADE_FOR` take fewer epochs, the others all of theirs. What `laptop64` sees
-    of fewer than `FEW` is shifted, real and fake alike.
+    Of fewer images, batches get smaller until there are eight an epoch, down to 16 images, and the epochs make up for
+    the rest. Of more, the laptop presets take fewer epochs. What `laptop64` sees of fewer than 300 is shifted.
 
     Args:
         preset: the hyperparameters, perhaps changed.
         count: how many images there are.
         fixed: names of values that stay as they are, because somebody asked for them.
-        name: of the preset they come from, for those in `MADE_FOR`.
+        name: of the preset they come from: the laptop presets promise minutes.
     """
-    batch_size, epochs, made_for = preset.batch_size, preset.epochs, MADE_FOR.get(name, BUNDLED)
-    if count == made_for or count > made_for and name not in MADE_FOR:
+    batch_size, epochs, made_for = preset.batch_size, preset.epochs, _MADE_FOR.get(name, _BUNDLED)
+    if count == made_for or count > made_for and name not in _MADE_FOR:
         return preset
     if "batch_size" not in fixed:
         while batch_size > 16 and count // batch_size < 8 or batch_size > max(2, count):
@@ -185,5 +152,6 @@ def suited(preset: Preset, count: int, fixed: set[str] = frozenset(), name: str 
     if "epochs" not in fixed:
         wanted = preset.epochs * (made_for // preset.batch_size)
         epochs = math.ceil(wanted / max(1, count // batch_size))
-    changed = {"augment": "translation"} if name == "laptop64" and count < FEW and "augment" not in fixed else {}
-    return dataclasses.replace(preset, batch_size=batch_size, epochs=epochs, **changed)
+    if name == "laptop64" and count < _FEW and "augment" not in fixed:
+        preset = dataclasses.replace(preset, augment="translation")
+    return dataclasses.replace(preset, batch_size=batch_size, epochs=epochs)

@@ -8,6 +8,8 @@ Not here: how replicas are made (`devices`).
 
 import tensorflow as tf
 
+_context = tf.distribute.get_replica_context
+
 
 def count() -> int:
     """How many replicas train in step."""
@@ -15,14 +17,11 @@ def count() -> int:
 
 
 def own_part(draw, size):
-    """Draws for all replicas and keeps this one's part.
+    """Draws for all replicas and keeps this one's rows, so that together they hold what one device would draw.
 
     Args:
         draw: a function from a number of rows to a tensor of so many.
         size: rows of this replica, an integer or an integer tensor.
-
-    Returns:
-        This replica's rows, shape (size, ...). Together the replicas hold what one device would draw.
     """
     if count() == 1:
         return draw(size)
@@ -44,7 +43,7 @@ def mean(values: list) -> list:
 
 def logs(values: dict) -> dict:
     """Shapes a step's logs as `fit` wants them: over several hosts it joins them along an axis (Keras 3.15)."""
-    if isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy):
+    if count() > 1 and isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy):
         return {name: value[tf.newaxis] for name, value in values.items()}
     return values
 
@@ -53,20 +52,16 @@ def batch_norm(inputs, gamma, beta, epsilon: float):
     """Normalises by the batch of all replicas, equal parts of it: one message forward, one backward (arXiv 1502.03167).
 
     Keras's own `synchronized=True` sends more messages, and takes the variance as E[x^2] - E[x]^2, which cancels where
-    the mean is large. The gradient is written out because the fused kernel's takes mean and variance for those of its
-    inputs.
+    the mean is large. The gradient is written out: the fused kernel's takes mean and variance for those of its inputs.
 
     Args:
         inputs: this replica's maps, shape (batch, height, width, channels).
-        gamma: float32 gains, shape (channels,).
-        beta: float32 shifts, shape (channels,).
+        gamma, beta: float32 gains and shifts, shape (channels,).
         epsilon: added to the variance.
 
-    Returns:
-        The normalised maps, and the mean and unbiased variance of the whole batch, each of shape (channels,).
+    Returns the normalised maps, and the mean and unbiased variance of the whole batch, each of shape (channels,).
     """
-    replica, replicas, axes = _context(), count(), [0, 1, 2]
-    total = tf.distribute.ReduceOp.SUM
+    replica, replicas, axes, total = _context(), count(), [0, 1, 2], tf.distribute.ReduceOp.SUM
     n = tf.cast(tf.reduce_prod(tf.shape(inputs)[:3]) * replicas, tf.float32)
     # Each replica fills its own row of a table of zeros, so that the sum of the tables holds all rows. The variance of
     # all is the mean of their variances plus the variance of their means.
@@ -92,7 +87,3 @@ def batch_norm(inputs, gamma, beta, epsilon: float):
         return outputs.y, gradients
 
     return normalise(inputs, gamma, beta), mean, variance * n / (n - 1.0)
-
-
-def _context():
-    return tf.distribute.get_replica_context()

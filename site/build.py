@@ -22,9 +22,9 @@ import pack
 ROOT = Path(__file__).parents[1]
 SITE = ROOT / "site"
 PAGES = ROOT / "build" / "pages"
-GITHUB = "https://github.com/dcgan-keras/dcgan-keras"
-COLAB = "https://colab.research.google.com/github/dcgan-keras/dcgan-keras/blob/main/notebooks/"
-RAW = "https://raw.githubusercontent.com/dcgan-keras/dcgan-keras/main/"
+GITHUB = re.search(r'Homepage = "(.*)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))[1]
+COLAB = GITHUB.replace("github.com", "colab.research.google.com/github") + "/blob/main/notebooks/"
+RAW = GITHUB.replace("github.com", "raw.githubusercontent.com") + "/main/"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 # Pages beside the notebooks that lie in the repository as they are.
 KEPT = (

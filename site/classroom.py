@@ -130,15 +130,13 @@ def solved(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     return notebook
 
 
-def run_needed(notebook: nbformat.NotebookNode, more: tuple = ()) -> nbformat.NotebookNode:
-    """Runs of a notebook what its exercises need, in fast mode, and returns those cells and `more` with outputs."""
+def run_needed(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Runs of a notebook what its exercises need, in fast mode, and returns those cells with outputs."""
     from nbclient import NotebookClient
 
     cells = json.loads(nbformat.writes(notebook))["cells"]
     kept = needed(cells, {at for place in exercises(cells) for at in (place, place + 1)})
-    part = nbformat.from_dict(
-        {**notebook, "cells": [c for n, c in enumerate(notebook.cells) if n in kept] + list(more)}
-    )
+    part = nbformat.from_dict({**notebook, "cells": [c for n, c in enumerate(notebook.cells) if n in kept]})
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "DCGAN_FAST": "1"}
         NotebookClient(part, timeout=SETUP_SECONDS, resources={"metadata": {"path": folder}}).execute(env=environment)
@@ -204,7 +202,7 @@ def answers(notebook, course) -> list[str | None]:
     wanted = [course.cells[place].id for place in exercises(course.cells)]
     by_id = {cell.get("id"): cell for cell in code}
     tagged = [cell for cell in code if "exercise" in tags(cell)]
-    before_check = [cell for cell, after in zip(code, code[1:]) if "exercises.check(" in after.source]
+    before_check = [cell for cell, after in zip(code, code[1:]) if "course.check(" in after.source]
     if not set(wanted) & set(by_id):
         for found in (tagged, before_check):
             if len(found) == len(wanted):
@@ -236,7 +234,7 @@ def _limit(memory_gb: float) -> None:
 
 _PROGRAMS = {"subprocess.Popen", "os.system", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.startfile"}
 _PATHS = {"os.remove": 1, "os.rename": 2, "os.mkdir": 1, "os.rmdir": 1, "os.link": 2, "os.symlink": 2, "os.truncate": 1}
-_PATHS |= {"os.chmod": 1, "os.chown": 1, "os.utime": 1, "shutil.rmtree": 1, "os.putenv": 0}
+_PATHS |= {"os.chmod": 1, "os.chown": 1, "os.utime": 1, "shutil.rmtree": 1}
 
 
 def _raise_fence(folder: str) -> None:

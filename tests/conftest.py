@@ -1,13 +1,18 @@
-"""What several test files share: a tiny recipe, tiny images, a run folder, the command line."""
+"""What several test files share: a tiny recipe, tiny images, a run folder, the command line.
+
+TensorFlow is imported where it is needed: the process that hands out the tests does not wait for it.
+"""
 
 import base64
 import contextlib
 import dataclasses
 import functools
+import gc
 import http.server
 import importlib.util
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,11 +21,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dcgan_keras import presets, runs, training
+from dcgan_keras import presets
 from dcgan_keras.__main__ import app
 from PIL import Image
 
 ROOT = Path(__file__).parents[1]
+# That of the repository, as `make address` changes it.
+ADDRESS = re.search(r'Homepage = "(.*)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))[1]
 # Every value differs from every other of its kind, so that none can stand in for another unseen.
 TINY = dataclasses.replace(
     presets.get("laptop"),
@@ -39,22 +46,22 @@ TINY_OPTIONS = "--g-filters 2 --d-filters 3 --latent-dim 4 --batch-size 500 --fr
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
 
-# The files that take longest, longest first: given out last, they would leave the other processes idle at the end.
+# The files that take longest, longest first: given out last, they would leave the other processes idle at the end. A
+# file is for one process, which makes what its tests share once. (xdist's groups do nothing under pytest 9.2.)
 SLOW = (
-    "test_devices",
-    "test_notebooks",
-    "test_site",
-    "test_classroom",
-    "test_training",
-    "test_cli",
-    "test_benchmarks",
-    "test_runs",
-    "test_extractors",
-)
+    "test_devices", "test_combinations", "test_benchmarks", "test_trainer", "test_main", "test_gan", "test_classroom",
+    "test_notebooks", "test_readme", "test_export", "test_sources",
+)  # fmt: skip
 
 
 def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: SLOW.index(item.path.stem) if item.path.stem in SLOW else len(SLOW))
+
+
+def pytest_collection_finish():
+    """What is imported by now stays: without it, each search for garbage goes through all of TensorFlow again."""
+    gc.collect()
+    gc.freeze()
 
 
 def from_site(name: str):
@@ -161,6 +168,9 @@ def images():
 @pytest.fixture(scope="session")
 def trained_run(tmp_path_factory):
     """A run folder of the tiny recipe on noise, trained to its end."""
+    from dcgan_keras import training
+    from dcgan_keras.training import runs
+
     noise = np.random.default_rng(0).integers(0, 256, (80, 28, 28, 1), dtype=np.uint8)
     run = runs.create(runs.Run(tmp_path_factory.mktemp("runs") / "tiny", TINY))
     training.train(run, noise, verbose=0)

@@ -21,7 +21,11 @@ ROOT = Path(__file__).parents[1]
 
 
 class Mutation(NamedTuple):
-    """A text of a file of the module, what takes its place, and the tests that should notice."""
+    """A text of a file, what takes its place, and the tests that should notice.
+
+    The file is one of the module, or of the repository: "training/runs.py", "site/classroom.py". The tests are those of
+    "gan", tests/test_gan.py, or of "training/runs".
+    """
 
     name: str
     file: str
@@ -31,7 +35,6 @@ class Mutation(NamedTuple):
 
 
 MUTATIONS = [
-    # The step
     Mutation(
         "the discriminator reads fakes in inference mode",
         "gan.py",
@@ -47,8 +50,8 @@ MUTATIONS = [
     Mutation(
         "d_fake is taken from real logits",
         "gan.py",
-        "d_fake = tf.reduce_mean(tf.sigmoid(fake_logits))",
-        "d_fake = tf.reduce_mean(tf.sigmoid(real_logits))",
+        ", tf.reduce_mean(tf.sigmoid(fake_logits))",
+        ", tf.reduce_mean(tf.sigmoid(real_logits))",
         "gan",
     ),
     Mutation(
@@ -65,28 +68,6 @@ MUTATIONS = [
         "self.generator_inputs(tf.convert_to_tensor(data), self.step)",
         "gan",
     ),
-    Mutation("the content loss has no weight", "gan.py", "self.content_weight * content", "content", "gan"),
-    Mutation(
-        "a restorer is the regressor alone",
-        "gan.py",
-        "self.adversarial_weight * self.loss_pair.generator(fake_logits)",
-        "0.0",
-        "gan",
-    ),
-    Mutation(
-        "the noise of a restorer does not change",
-        "gan.py",
-        "super().generator_inputs(real_images, step))",
-        "super().generator_inputs(real_images, 0))",
-        "gan",
-    ),
-    Mutation(
-        "a restorer for holes does not look at the whole",
-        "models.py",
-        "sizes.index(input_size) or len(sizes) - 1",
-        "sizes.index(input_size) or 1",
-        "models",
-    ),
     Mutation(
         "an evaluation is a training step",
         "gan.py",
@@ -96,7 +77,7 @@ MUTATIONS = [
     ),
     Mutation(
         "images are not checked",
-        "gan.py",
+        "checks.py",
         "_only_if(tf.reduce_max(tf.abs(images)) <= 1.001, images, _RANGE)",
         "images",
         "gan",
@@ -124,10 +105,10 @@ MUTATIONS = [
     ),
     Mutation(
         "labels are not shuffled with their images",
-        "data.py",
+        "data/batches.py",
         "tf.gather(shown, order)",
         "tf.gather(shown, places)",
-        "data",
+        "data/sources",
     ),
     Mutation(
         "the class has no part in the logit",
@@ -138,12 +119,11 @@ MUTATIONS = [
     ),
     Mutation(
         "labels slip off their images where some are held out",
-        "training.py",
-        "data.make_stream(training_images, told[0], **order)",
-        "data.make_stream(training_images, labels[: len(training_images)], **order)",
-        "training",
+        "training/trainer.py",
+        "training.labels if run.class_names else None, **order",
+        "images.labels[: len(training)] if run.class_names else None, **order",
+        "training/trainer",
     ),
-    # Losses
     Mutation(
         "R1 without its half",
         "losses.py",
@@ -165,7 +145,6 @@ MUTATIONS = [
         "return tf.reduce_mean(tf.nn.softplus(fake_logits))",
         "losses",
     ),
-    # Networks
     Mutation(
         "BatchNorm keeps the biased variance",
         "layers.py",
@@ -183,70 +162,61 @@ MUTATIONS = [
         "models",
     ),
     Mutation("any file of Keras's is loaded", "models.py", 'if path.suffix != ".keras":', "if False:", "models"),
-    # What a trained generator is used for
     Mutation(
         "the search keeps the worst restart",
-        "latent.py",
-        ".argmin(axis=0) * count",
-        ".argmax(axis=0) * count",
-        "latent",
+        "applications/latent.py",
+        '.argsort(axis=1, kind="stable")',
+        '.__neg__().argsort(axis=1, kind="stable")',
+        "applications/latent",
     ),
     Mutation(
         "the search's penalty has no gradient",
-        "latent.py",
+        "applications/latent.py",
         "gradient += 2 * prior / latents.shape[1] * latents",
         "gradient += 0.0 * latents",
-        "latent",
+        "applications/latent",
     ),
     Mutation(
         "the search trains BatchNorm",
-        "latent.py",
+        "applications/latent.py",
         "tf.square(measure(generator(latents, training=False)) - observed)",
         "tf.square(measure(generator(latents, training=True)) - observed)",
-        "latent",
-    ),
-    Mutation(
-        "directions of the weights forget BatchNorm",
-        "latent.py",
-        "matrix = matrix * np.tile(gain, matrix.shape[1] // len(gain))",
-        "matrix = matrix * np.ones_like(np.tile(gain, matrix.shape[1] // len(gain)))",
-        "latent",
+        "applications/latent",
     ),
     Mutation(
         "an arc loses length on the way",
-        "latent.py",
+        "applications/latent.py",
         "((1 - shares) * lengths[0] + shares * lengths[1])",
         "min(lengths)",
-        "latent",
+        "applications/latent",
     ),
-    # The recipe
     Mutation(
         "beta_1 is ignored",
-        "training.py",
+        "training/trainer.py",
         "keras.optimizers.Adam(settings.g_learning_rate, beta_1=settings.beta_1)",
         "keras.optimizers.Adam(settings.g_learning_rate)",
-        "training",
+        "training/trainer",
     ),
     Mutation(
         "the learning rates are swapped",
-        "training.py",
+        "training/trainer.py",
         "d_optimizer=keras.optimizers.Adam(settings.d_learning_rate",
         "d_optimizer=keras.optimizers.Adam(settings.g_learning_rate",
-        "training",
+        "training/trainer",
     ),
     Mutation(
         "the generator takes the discriminator's width",
-        "training.py",
+        "training/trainer.py",
         "filters=settings.g_filters",
         "filters=settings.d_filters",
-        "training",
+        "training/trainer",
     ),
     Mutation(
         "kernel_size is ignored",
-        "training.py",
+        "training/trainer.py",
         '{"kernel_size": settings.kernel_size, "classes": classes, "seed": seed}',
         '{"classes": classes, "seed": seed}',
-        "training",
+        "training/trainer",
     ),
     Mutation(
         "the laptop's rate is ten times as large",
@@ -269,93 +239,99 @@ MUTATIONS = [
         "epochs = min(epochs, math.ceil(wanted / max(1, count // batch_size)))",
         "presets",
     ),
-    # Runs
     Mutation(
         "discriminator.keras holds the generator",
-        "training.py",
+        "training/trainer.py",
         "models.save(gan.discriminator,",
         "models.save(gan.ema_generator,",
-        "training",
+        "training/trainer",
     ),
     Mutation(
         "held-out images are trained on",
-        "runs.py",
+        "training/runs.py",
         "return images[np.sort(order[count:])], images[order[:count]]",
         "return images[np.sort(order)], images[order[:count]]",
-        "runs",
+        "training/runs",
     ),
     Mutation(
         "other images of equal count are taken",
-        "training.py",
+        "training/trainer.py",
         "if run.images_sha256 not in (None, digest):",
         "if False:",
-        "training",
+        "training/trainer",
     ),
-    Mutation("two processes may train one run", "runs.py", "lock.acquire()", "pass", "runs"),
-    Mutation("checkpoints are sorted as text", "callbacks.py", ", key=epoch_of)", ")", "callbacks"),
+    Mutation("two processes may train one run", "training/runs.py", "lock.acquire()", "pass", "training/runs"),
+    Mutation("checkpoints are sorted as text", "training/callbacks.py", ", key=epoch_of)", ")", "training/callbacks"),
     Mutation(
         "a damaged checkpoint is loaded",
-        "callbacks.py",
+        "training/callbacks.py",
         'if file.attrs["sha256"] != _digest(file):',
         "if False:",
-        "callbacks",
+        "training/callbacks",
     ),
     Mutation(
         "a resumed run begins its history anew",
-        "callbacks.py",
-        "self.rows = list(zip(*read_history(self.path).values()))",
+        "training/callbacks.py",
+        "self.rows = read_rows(self.path, *METRICS)",
         "self.rows = []",
-        "callbacks",
+        "training/callbacks",
     ),
     Mutation(
         "the reference is the training split",
-        "runs.py",
-        'data.load_images(run.source, split="test", ',
-        'data.load_images(run.source, split="train", ',
-        "training",
+        "training/runs.py",
+        'load(run, "test")',
+        'load(run, "train")',
+        "training/trainer",
     ),
-    # Data
     Mutation(
-        "a last smaller batch is kept", "data.py", "len(images) // batch_size", "-(-len(images) // batch_size)", "data"
+        "a last smaller batch is kept",
+        "data/batches.py",
+        "len(images) // batch_size",
+        "-(-len(images) // batch_size)",
+        "data/sources",
     ),
     Mutation(
         "a damaged bundled file is used",
-        "data.py",
-        "if hashlib.sha256(content).hexdigest() != BUNDLED_SHA256[name]:",
-        "if False:",
-        "data",
+        "data/sources.py",
+        "!= _BUNDLED_SHA256[name]:",
+        "== _BUNDLED_SHA256[name] and False:",
+        "data/sources",
     ),
-    # Scores
     Mutation(
         "damaged weights of the extractor are used",
-        "extractors.py",
-        "if path == bundled and sha256 != bundled_sha256:",
+        "evaluation/extractors.py",
+        "if extractor.sha256 != _SHA256[name]:",
         "if False:",
-        "extractors",
+        "evaluation/extractors",
     ),
-    Mutation("FID without the means", "metrics.py", "((real.mean - fake.mean) ** 2).sum()", "0.0", "metrics"),
+    Mutation(
+        "FID without the means",
+        "evaluation/metrics.py",
+        "((real.mean - fake.mean) ** 2).sum()",
+        "0.0",
+        "evaluation/metrics",
+    ),
     Mutation(
         "KID is biased",
-        "metrics.py",
+        "evaluation/metrics.py",
         "sum((k.sum() - np.trace(k)) / (n * (n - 1)) for k in within)",
         "sum(k.sum() / (n * n) for k in within)",
-        "metrics",
+        "evaluation/metrics",
     ),
     Mutation(
         "precision and recall take k = 5",
-        "scores.py",
+        "evaluation/scores.py",
         "metrics.precision_recall(real, fake.features, k=3)",
         "metrics.precision_recall(real, fake.features, k=5)",
-        "scores",
+        "evaluation/scores",
     ),
     Mutation(
         "density and coverage take k = 3",
-        "scores.py",
+        "evaluation/scores.py",
         "metrics.precision_recall(real, fake.features, k=5)",
         "metrics.precision_recall(real, fake.features, k=3)",
-        "scores",
+        "evaluation/scores",
     ),
-    # Augmentation
     Mutation(
         "fakes are not augmented", "gan.py", "self.augmented(fake_images, salt=2)", "fake_images", "augmentations"
     ),
@@ -383,65 +359,401 @@ MUTATIONS = [
     Mutation("no shift to the right", "augmentations.py", "(2 * most + 1)", "(2 * most)", "augmentations"),
     Mutation(
         "the gap is that of the training images alone",
-        "callbacks.py",
+        "training/callbacks.py",
         "self._mean_logit(self.training), self._mean_logit(self.held_out)",
         "self._mean_logit(self.training), self._mean_logit(self.training)",
-        "callbacks",
+        "training/callbacks",
     ),
-    # Packs and spectral normalisation
-    Mutation("the kernel is not divided", "layers.py", "inputs, kernel / largest)", "inputs, kernel)", "layers"),
+    Mutation(
+        "the kernel is not divided",
+        "layers.py",
+        "self.compute_dtype), kernel / largest)",
+        "self.compute_dtype), kernel)",
+        "layers",
+    ),
     Mutation("spectral vectors stand still", "layers.py", "self.right.assign(right)", "pass", "layers"),
     Mutation("a pack mixes rows", "gan.py", "(0, 2, 3, 1, 4)), (-1", "(0, 1, 2, 3, 4)), (-1", "gan"),
-    Mutation("high quality is two deviations", "metrics.py", "3 * deviation", "2 * deviation", "metrics"),
-    # Restoring
+    Mutation(
+        "high quality is two deviations",
+        "evaluation/metrics.py",
+        "3 * deviation",
+        "2 * deviation",
+        "evaluation/metrics",
+    ),
     Mutation(
         "nothing is pasted around a hole",
-        "restoring.py",
+        "applications/restoring.py",
         "np.where(hole[..., np.newaxis], found, images[:, np.newaxis])",
         "found",
-        "restoring",
+        "applications/restoring",
     ),
     Mutation(
-        "the search sees into the hole", "restoring.py", "known / np.sqrt(known.mean())", "known + 1", "restoring"
+        "the search sees into the hole",
+        "applications/restoring.py",
+        "known / np.sqrt(known.mean())",
+        "known + 1",
+        "applications/restoring",
     ),
     Mutation(
-        "the best start is the worst",
-        "restoring.py",
-        "argsort(axis=0, kind=",
-        "__neg__().argsort(axis=0, kind=",
-        "restoring",
+        "results are written over the pictures",
+        "applications/restoring.py",
+        "if target in (path",
+        "if None in (path",
+        "main",
     ),
-    Mutation("results are written over the pictures", "__main__.py", "if target in (path", "if None in (path", "cli"),
     Mutation(
-        "a small picture is taken as any other", "__main__.py", '"smallest": small, **means', '"smallest": 8', "cli"
+        "a small picture is taken as any other",
+        "applications/restoring.py",
+        '"smallest": small, **_MEANS',
+        '"smallest": 8',
+        "main",
     ),
-    # Several devices
     Mutation(
         "replicas draw the same latent vectors",
         "replicas.py",
         "first = size * tf.cast(_context().replica_id_in_sync_group, tf.int32)",
         "first = 0 * size",
-        "devices",
+        "training/devices",
     ),
-    Mutation("replicas add up their losses", "replicas.py", "return loss / count()", "return loss", "devices"),
-    Mutation("hosts need not agree", "devices.py", "if len(set(values)) > 1:", "if False:", "devices"),
-    # Export
+    Mutation("replicas add up their losses", "replicas.py", "return loss / count()", "return loss", "training/devices"),
+    Mutation(
+        "hosts need not agree", "training/devices.py", "if len(set(values)) > 1:", "if False:", "training/devices"
+    ),
     Mutation(
         "a generator of half precision is exported in half precision",
-        "export.py",
+        "applications/export.py",
         'if any(layer.compute_dtype != "float32" for layer in network.layers):',
         "if False:",
-        "export",
-    ),
-    Mutation("any folder gives way to a SavedModel", "export.py", "raise FileExistsError(", "print(", "export"),
-    Mutation("an ONNX file draws one image at a time", "export.py", 'dim_param = "batch"', "dim_value = 1", "export"),
-    Mutation(
-        "an ONNX file is asked for without its packages", "export.py", "    if missing:\n", "    if False:\n", "export"
+        "applications/export",
     ),
     Mutation(
-        "a folder that failed takes the old one's place", "files.py", 'yield unfinished / "new"', "yield path", "export"
+        "any folder gives way to a SavedModel",
+        "applications/export.py",
+        "raise FileExistsError(",
+        "print(",
+        "applications/export",
+    ),
+    Mutation(
+        "an ONNX file draws one image at a time",
+        "applications/export.py",
+        'dim_param = "batch"',
+        "dim_value = 1",
+        "applications/export",
+    ),
+    Mutation(
+        "an ONNX file is asked for without its packages",
+        "applications/export.py",
+        "    if missing:\n",
+        "    if False:\n",
+        "applications/export",
+    ),
+    Mutation(
+        "a folder that failed takes the old one's place",
+        "files.py",
+        'yield unfinished / "new"',
+        "yield path",
+        "applications/export",
+    ),
+    Mutation(
+        "real and generated images are changed by the same numbers",
+        "gan.py",
+        "self.augmented(fake_images, salt=2)",
+        "self.augmented(fake_images, salt=1)",
+        "gan",
+    ),
+    Mutation(
+        "each batch of an evaluation draws the same vectors",
+        "gan.py",
+        "batch = -1 - tf.cast(self.means[0].count, tf.int64)",
+        "batch = tf.constant(-1, tf.int64)",
+        "gan",
+    ),
+    Mutation(
+        "an evaluation draws other classes than it judges",
+        "gan.py",
+        "fake_images = models.draw(self.generator, latents, labels)",
+        "fake_images = models.draw(self.generator, latents, None if labels is None else labels[::-1])",
+        "gan",
+    ),
+    Mutation(
+        "errors of a filled hole are those of the worst start",
+        "applications/restoring.py",
+        "measure(found[:, 0] - images)",
+        "measure(found[:, -1] - images)",
+        "applications/restoring",
+    ),
+    Mutation(
+        "errors of an enlarged picture are those of the worst start",
+        "applications/restoring.py",
+        "measure(found[:, 0]) - images",
+        "measure(found[:, -1]) - images",
+        "applications/restoring",
+    ),
+    Mutation(
+        "spread is that of the largest channel",
+        "applications/restoring.py",
+        ".mean(axis=-1))\n",
+        ".max(axis=-1))\n",
+        "applications/restoring",
+    ),
+    Mutation(
+        "where starts differ is shown half as strong",
+        "applications/restoring.py",
+        "4 * spread",
+        "2 * spread",
+        "applications/restoring",
+    ),
+    Mutation("flip mirrors 60%", "augmentations.py", "< 0.5, images", "< 0.4, images", "augmentations"),
+    Mutation(
+        "noise is cut at three deviations",
+        "augmentations.py",
+        "1e-6, 1.0 - 1e-6",
+        "1.35e-3, 1.0 - 1.35e-3",
+        "augmentations",
+    ),
+    Mutation(
+        "all of a policy share the same numbers", "augmentations.py", "numbers[:, count:]", "numbers", "augmentations"
+    ),
+    Mutation(
+        "four batches an epoch are enough",
+        "presets.py",
+        "count // batch_size < 8",
+        "count // batch_size < 4",
+        "presets",
+    ),
+    Mutation(
+        "rows fall below half before shades are given up",
+        "training/film.py",
+        "range(rows, (rows + 1) // 2 - 1, -1)",
+        "range(rows, 0, -1)",
+        "training/film",
+    ),
+    Mutation(
+        "no frame is shorter than 100 ms", "training/film.py", "max(20, round(", "max(100, round(", "training/film"
+    ),
+    Mutation(
+        "thinning a film loses the last moment",
+        "training/film.py",
+        "frames[::-2][::-1]",
+        "frames[::2]",
+        "training/film",
+    ),
+    Mutation(
+        "weights of half precision are not copied",
+        "applications/export.py",
+        "network.set_weights(generator.get_weights())",
+        "pass",
+        "applications/export",
+    ),
+    Mutation(
+        "a word that several classes have picks the first",
+        "training/runs.py",
+        "if len(with_word) == 1:",
+        "if with_word:",
+        "training/runs",
+    ),
+    Mutation(
+        "a leading @ is left as a formula", "site/classroom.py", "[=+\\-@\\t\\r]", "[=+\\-\\t\\r]", "lessons/classroom"
+    ),
+    Mutation(
+        "an answer may open a socket to an address", "site/classroom.py", '"socket.connect", ', "", "lessons/classroom"
+    ),
+    Mutation("loss curves never begin anew", "site/explorer/losses.js", "this.sums[name] = 0;", "", "pages/explorer"),
+    Mutation(
+        "only images are cut for hosts",
+        "training/devices.py",
+        "tuple(each[first : first + here] for each in batch)",
+        "(batch[0][first : first + here], *batch[1:])",
+        "training/devices",
+    ),
+    Mutation(
+        "labels do not follow their images",
+        "data/batches.py",
+        "self.labels[rows]",
+        "self.labels[: len(self.images[rows])]",
+        "data/batches",
+    ),
+    Mutation(
+        "each batch of a score begins again at class 0",
+        "evaluation/scores.py",
+        "told[start : start + _DRAWN_AT_ONCE]",
+        "told[: len(latents)]",
+        "evaluation/scores",
+    ),
+    Mutation(
+        "the best generator is chosen on classes in turn",
+        "evaluation/scores.py",
+        "draw(generator, count, seed, compared.labels)",
+        "draw(generator, count, seed)",
+        "evaluation/scores",
+    ),
+    Mutation(
+        "a told run is scored on classes in turn",
+        "training/trainer.py",
+        "scores.draw(each, judge.count, seed, judge.labels)",
+        "scores.draw(each, judge.count, seed)",
+        "training/evaluate",
+    ),
+    Mutation(
+        "what chose the best generator judges it",
+        "training/trainer.py",
+        "seed=_CHOOSING_SEED",
+        "seed=0",
+        "training/evaluate",
+    ),
+    Mutation(
+        "nobody says on which images the best was chosen",
+        "training/trainer.py",
+        "name.endswith(runs.HELD_OUT_NAME)",
+        "False",
+        "training/evaluate",
+    ),
+    Mutation(
+        "images held out are counted as trained on",
+        "training/starting.py",
+        "count = runs.trained_on(run, len(images))",
+        "count = len(images)",
+        "training/starting",
+    ),
+    Mutation(
+        "a batch that is no whole pack makes a folder",
+        "training/runs.py",
+        "    if batch_size % pack:\n",
+        "    if False:\n",
+        "training/runs",
+    ),
+    Mutation(
+        "a last batch that is no whole pack is TensorFlow's error",
+        "checks.py",
+        "tf.shape(images)[0] % pack == 0",
+        "True",
+        "gan",
+    ),
+    Mutation("weights of samples are ignored", "checks.py", "if len(parts) > 2:", "if False:", "gan"),
+    Mutation(
+        "weights of classes are ignored",
+        "checks.py",
+        "class_weight is not None or sample_weight",
+        "sample_weight",
+        "gan",
+    ),
+    Mutation(
+        "labels are not looked at before XLA drops the check",
+        "checks.py",
+        "        labels(first, classes)\n",
+        "",
+        "gan",
+    ),
+    Mutation(
+        "images in half the range train without a word",
+        "checks.py",
+        ">= 0:\n            warnings",
+        "> 0:\n            warnings",
+        "gan",
+    ),
+    Mutation(
+        "labels that do not exist are drawn", "models.py", "not 0 <= known.min() <= known.max() < count", "False", "gan"
+    ),
+    Mutation(
+        "the penalty of a map is that of its sum",
+        "gan.py",
+        "tf.reduce_sum(tf.reduce_mean(tf.reshape(real_logits",
+        "tf.reduce_sum(tf.reduce_sum(tf.reshape(real_logits",
+        "gan",
+    ),
+    Mutation(
+        "a pair of vectors and labels is one input",
+        "gan.py",
+        "latents, labels = latents",
+        "latents = latents[0]",
+        "gan",
+    ),
+    Mutation(
+        "fresh moments take the place of other optimizers'",
+        "training/callbacks.py",
+        'filterwarnings("error", "Skipping',
+        'filterwarnings("ignore", "Skipping',
+        "training/callbacks",
+    ),
+    Mutation(
+        "what another process is writing is deleted",
+        "files.py",
+        "now - path.stat().st_mtime < _ABANDONED",
+        "False",
+        "files",
+    ),
+    Mutation(
+        "the folder is not written to the disk", "files.py", "return _sync_folder(path.parent)", "return None", "files"
+    ),
+    Mutation(
+        "spectral normalisation computes in half precision",
+        "layers.py",
+        '**{**kwargs, "autocast": False}',
+        "**kwargs",
+        "layers",
+    ),
+    Mutation(
+        "lines of others are held back at the start",
+        "startup.py",
+        "*) printf '%s\\\\n' \"$line\" >&2 ;;",
+        '*) held="$held$line\n" ;;',
+        "startup",
+    ),
+    Mutation(
+        "a generator that is told classes is searched",
+        "applications/latent.py",
+        "if models.classes(generator):",
+        "if False:",
+        "applications/latent",
+    ),
+    Mutation(
+        "one start's spread is no number",
+        "applications/restoring.py",
+        "min(1, images.shape[1] - 1)",
+        "1",
+        "applications/restoring",
+    ),
+    Mutation(
+        "a resume may change the precision",
+        "training/starting.py",
+        '_KEPT = ("preset", "seed", "precision")',
+        '_KEPT = ("preset", "seed")',
+        "training/starting",
+    ),
+    Mutation(
+        "the gap of told networks is measured on classes in turn",
+        "training/callbacks.py",
+        "/ 127.5 - 1, part.labels)",
+        "/ 127.5 - 1)",
+        "training/trainer",
+    ),
+    Mutation(
+        "a generator in half precision is loaded as another",
+        "training/trainer.py",
+        "gan = build(run.settings, run.seed, run.precision, len(run.class_names))\n        found",
+        "gan = build(run.settings, run.seed, classes=len(run.class_names))\n        found",
+        "training/combinations",
+    ),
+    Mutation(
+        "the noise of a restorer does not change",
+        "benchmarks/super_resolution.py",
+        "super().generator_inputs(real_images, step))",
+        "super().generator_inputs(real_images, 0))",
+        "benchmarks",
     ),
 ]
+
+
+def source(mutation: Mutation, root: Path = ROOT) -> Path:
+    """The file that a mutation changes."""
+    path = root / "dcgan_keras" / mutation.file
+    return path if path.is_file() else root / mutation.file
+
+
+def tests(mutation: Mutation) -> str:
+    """The file of the tests that should notice it, from the root of the repository."""
+    folder, _, room = mutation.tests.rpartition("/")
+    return f"tests/{folder}/test_{room}.py" if folder else f"tests/test_{room}.py"
 
 
 def survives(mutation: Mutation) -> bool:
@@ -449,12 +761,12 @@ def survives(mutation: Mutation) -> bool:
     with tempfile.TemporaryDirectory() as temporary:
         copy = Path(temporary) / "repository"
         shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".git", ".venv*", "runs", "build", "__pycache__"))
-        path = copy / "dcgan_keras" / mutation.file
+        path = source(mutation, copy)
         text = path.read_text(encoding="utf-8")
         if text.count(mutation.old) != 1:
             raise SystemExit(f"{mutation.name}: its text is not once in {mutation.file}")
         path.write_text(text.replace(mutation.old, mutation.new), encoding="utf-8")
-        command = [sys.executable, "-m", "pytest", "-x", "-q", f"tests/test_{mutation.tests}.py"]
+        command = [sys.executable, "-m", "pytest", "-x", "-q", tests(mutation)]
         environment = {**os.environ, "PYTHONPATH": str(copy), "TF_NUM_INTRAOP_THREADS": "1"}
         return subprocess.run(command, cwd=copy, env=environment, capture_output=True).returncode == 0
 

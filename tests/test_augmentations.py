@@ -62,6 +62,8 @@ def test_flip_mirrors_half_of_the_images():
     flipped = augmentations.flip(images, uniform((200, 1), seed=1)).numpy()
     as_is = (flipped == images.numpy()).all(axis=(1, 2, 3))
     assert 70 < as_is.sum() < 130
+    evenly = tf.constant(np.arange(200)[:, None] / 200, tf.float32)
+    assert (augmentations.flip(images, evenly).numpy() == images.numpy()).all(axis=(1, 2, 3)).sum() == 100
     np.testing.assert_array_equal(flipped[~as_is], images.numpy()[~as_is][:, :, ::-1])
 
 
@@ -73,6 +75,8 @@ def test_noise_is_normal_and_each_value_has_its_own():
     assert abs(changed.mean()) < 0.002 and abs(changed.std() - 0.1) < 0.002
     assert len(np.unique(changed)) > 0.9 * changed.size
     assert abs((np.abs(changed) > 0.196).mean() - 0.05) < 0.005  # 1.96 deviations
+    rare = augmentations.noise(tf.zeros((1, 1, 2, 1)), tf.constant([[1e-5, 1 - 1e-5]])).numpy().ravel()
+    np.testing.assert_allclose(rare, [-0.4265, 0.4265], atol=1e-3)  # one in 100,000 is beyond 4.26 deviations
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from conftest import TINY
 from dcgan_keras import __main__ as command_line
-from dcgan_keras import callbacks, data, devices, extractors, losses, metrics, models, plots, presets, runs, training
+from dcgan_keras import data, losses, models, plots, presets, training
+from dcgan_keras.evaluation import extractors, metrics
+from dcgan_keras.training import callbacks, devices, runs
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -155,11 +157,11 @@ def test_files_that_hold_something_else(tmp_path_factory, content):
     gan = test_files_that_hold_something_else.__dict__.setdefault("gan", training.build(TINY))
     for name, read in {
         "config.json": lambda path: runs.open_run(path.parent),
-        "scores.csv": callbacks.read_scores,
+        "scores.csv": lambda path: callbacks.read_rows(path, "score"),
         "history.csv": callbacks.read_history,
         "generator.keras": models.load_generator,
         "epoch-0001.weights.h5": lambda path: callbacks.load_checkpoint(gan, path),
-        "mine.weights.h5": extractors.load_fashion,
+        "mine.keras": lambda path: extractors.load_classifier("fashion", path),
     }.items():
         (folder / name).write_bytes(content)
         works_or_says_why(read, folder / name)
@@ -182,7 +184,7 @@ json_values = st.recursive(
 def test_tf_config(text):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TF_CONFIG", text.encode("utf-8", "replace").decode())
-        works_or_says_why(devices.read_tf_config)
+        works_or_says_why(devices._read_tf_config)
 
 
 OPTIONS = (

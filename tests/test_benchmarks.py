@@ -11,10 +11,13 @@ import sys
 import tarfile
 import zipfile
 
+import keras
 import numpy as np
 import pytest
 from conftest import ROOT, lively
-from dcgan_keras import metrics
+from dcgan_keras import DCGAN, data, models, replicas
+from dcgan_keras.evaluation import metrics
+from PIL import Image
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +73,7 @@ def test_the_tutorial_and_ours_train_the_same_networks(benchmarks):
 
 def test_the_table_is_written(benchmarks, tmp_path, monkeypatch, capsys):
     contestants, throughput = benchmarks
+    monkeypatch.setattr(contestants.Tutorial, "batch_size", 16)  # of 256 a step is 116 GFLOP
     few = [contestants.Tutorial(), contestants.Ours.laptop()]
     monkeypatch.setattr(throughput, "all_contestants", lambda: few)
     path = tmp_path / "throughput.json"
@@ -135,6 +139,17 @@ def test_first_time_at_a_level(benchmarks):
     curve = [(10, 50.0), (20, 30.0), (30, 35.0), (40, 20.0)]
     assert time_to_quality.seconds_until(curve, 30) == 20
     assert time_to_quality.seconds_until(curve, 10) is None
+
+
+def test_curves_are_written_whole(benchmarks, tmp_path):
+    save = importlib.import_module("time_to_quality").save_curves
+    curves = {"ours": [([1, 10], [50, 5]), ([1, 10], [60, 6])], "theirs": [([1, 10], [90, 40])]}
+    save(tmp_path / "a.png", curves, x="seconds", y="score")
+    with Image.open(tmp_path / "a.png") as picture:
+        assert picture.size == (960, 600)
+    with pytest.raises(ValueError, match="At most 6 kinds"):
+        save(tmp_path / "b.png", {n: [([1], [1])] for n in range(7)}, x="seconds", y="score")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL is not of Windows")
@@ -231,10 +246,38 @@ def test_alternating_steps_answer_the_discriminator_that_has_moved(benchmarks):
         assert np.allclose(simultaneous, alternating, atol=1e-6) == (d_rate == 0)
 
 
+def test_alternating_steps_keep_all_else_of_the_modules_step(benchmarks, monkeypatch):
+    """Where one network stands still, the other moves alike: told, augmented, penalised, scaled and shared."""
+    remedies = importlib.import_module("remedies")
+    monkeypatch.setattr(replicas, "share", lambda loss: loss / 2)  # as one of two replicas does
+    rng = np.random.default_rng(0)
+    batch = rng.integers(0, 256, (8, 28, 28, 1), np.uint8), rng.integers(0, 3, 8)
+
+    def after_a_step(kind, g_rate, d_rate):
+        gan = kind(
+            lively(models.build_generator(28, filters=2, latent_dim=4, classes=3)),
+            lively(models.build_discriminator(28, filters=2, classes=3)),
+            augment="translation,cutout",
+            r1_gamma=0.1,
+        )
+        optimizers = map(keras.optimizers.SGD, (g_rate, d_rate))
+        gan.compile(*(keras.optimizers.LossScaleOptimizer(each, initial_scale=8.0) for each in optimizers))
+        logs = gan.train_step(batch)
+        weights = [gan.generator.trainable_variables, gan.discriminator.trainable_variables, gan.ema_generator.weights]
+        flat = [np.concatenate([weight.numpy().ravel() for weight in network]) for network in weights]
+        return *flat, [float(logs[name]) for name in ("d_loss", "d_real", "d_fake")]
+
+    for rates in ((0.01, 0.0), (0.0, 0.01)):
+        for plain, alternating in zip(*(after_a_step(kind, *rates) for kind in (DCGAN, remedies.Alternating))):
+            np.testing.assert_allclose(alternating, plain, rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.parametrize("arm", ["none", "projection", "maps"])
 def test_a_run_of_the_conditional_table(benchmarks, monkeypatch, arm):
     conditional = importlib.import_module("conditional")
     monkeypatch.setattr(conditional, "EVERY", 1)
+    load = data.load_bundled
+    monkeypatch.setattr(data, "load_bundled", lambda split: tuple(part[:1000] for part in load(split)))
     (first, second) = conditional.train((arm, 0, 2))
     assert len(first) == len(conditional.HEAD) and first[:3] == (arm, 0, 1) and second[2] == 2
     assert all(np.isfinite(float(value)) for value in first[3:6])

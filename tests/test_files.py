@@ -68,8 +68,42 @@ def test_what_a_kill_left_is_removed(tmp_path):
     (tmp_path / "sub" / ".unfinished-folder" / "new" / "a.txt").write_text("half")
     (tmp_path / "sub" / ".unfinished-1-a.txt").write_text("half")
     (tmp_path / "sub" / "a.txt").write_text("whole")
+    grow_old(tmp_path)
     files.remove_unfinished(tmp_path)
     assert [path.name for path in (tmp_path / "sub").iterdir()] == ["a.txt"]
+
+
+def grow_old(folder):
+    """Makes what is unfinished in a folder an hour older."""
+    for path in folder.rglob(".unfinished-*"):
+        os.utime(path, (time.time() - 3600,) * 2)
+
+
+def test_what_another_process_is_writing_stays(tmp_path):
+    """`dcgan gif` in a run folder while another process goes on with the run."""
+    with files.atomic(tmp_path / "film.gif") as unfinished:
+        unfinished.write_text("half")
+        files.remove_unfinished(tmp_path)
+        unfinished.write_text("whole")
+    with files.atomic_folder(tmp_path / "model") as new:
+        new.mkdir()
+        files.remove_unfinished(tmp_path)
+        (new / "a.txt").write_text("whole")
+    assert (tmp_path / "film.gif").read_text() == (tmp_path / "model" / "a.txt").read_text() == "whole"
+
+
+@posix
+def test_the_folder_is_written_to_the_disk_after_the_new_name(old, monkeypatch):
+    done, replace, sync = [], os.replace, os.fsync
+    monkeypatch.setattr(os, "replace", lambda *paths: done.append("replace") or replace(*paths))
+
+    def spy(number):
+        done.append("folder" if stat.S_ISDIR(os.fstat(number).st_mode) else "file")
+        sync(number)
+
+    monkeypatch.setattr(os, "fsync", spy)
+    write(old)
+    assert done == ["file", "replace", "folder"]
 
 
 def test_a_finished_folder_replaces_the_old_one(tmp_path):
@@ -103,6 +137,7 @@ with files["atomic"]({str(tmp_path / "a.txt")!r}) as unfinished:
 """
     subprocess.run([sys.executable, "-c", code], check=True)
     assert len(os.listdir(tmp_path)) == 1
+    grow_old(tmp_path)
     files.remove_unfinished(tmp_path)
     assert os.listdir(tmp_path) == []
 

@@ -181,6 +181,20 @@ def test_a_spectral_layer_divides_by_the_largest_singular_value(make, shape):
     np.testing.assert_allclose(layer(inputs, training=False), found, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_the_iteration_is_in_float32_whatever_the_layer_computes_in(policy):
+    layer = spectral(layers.SpectralDense, 20, shape=(50,), dtype=policy)
+    inputs = tf.random.stateless_normal((64, 50), (0, 0))
+    for _ in range(200):
+        found = layer(inputs, training=True)
+    assert found.dtype == layer.compute_dtype and layer.kernel.dtype == layer.right.dtype == "float32"
+    kernel, right = (keras.ops.convert_to_numpy(each) for each in (layer.kernel, layer.right))
+    assert np.linalg.norm(kernel @ right) / np.linalg.norm(right) == pytest.approx(largest(layer), rel=1e-4)
+    # Rounding of single outputs cancels in their sum; that of what all are divided by would not.
+    found, wanted = np.asarray(tf.cast(found, tf.float32)), inputs.numpy() @ kernel / largest(layer)
+    assert np.sum(found * wanted) / np.sum(wanted**2) == pytest.approx(1, abs=3e-3)
+
+
 @pytest.mark.parametrize(("make", "shape"), CASES)
 def test_the_iteration_advances_in_training_alone(make, shape):
     layer = make()

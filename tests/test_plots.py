@@ -88,14 +88,6 @@ def test_colours_have_one_meaning():
     assert drawn["discriminator"] == plots.D_COLOR and drawn["on real images"] == plots.REAL_COLOR
 
 
-def test_curves_are_written_whole(tmp_path):
-    curves = {"ours": [([1, 10], [50, 5]), ([1, 10], [60, 6])], "theirs": [([1, 10], [90, 40])]}
-    plots.save_curves(tmp_path / "a.png", curves, x="seconds", y="score")
-    assert imageio.imread(tmp_path / "a.png").shape == (600, 960, 4)
-    with pytest.raises(ValueError, match="At most 6 kinds"):
-        plots.save_curves(tmp_path / "b.png", {n: [([1], [1])] for n in range(7)}, x="seconds", y="score")
-
-
 def test_what_is_known_by_heart_has_a_panel_of_its_own_where_it_was_measured():
     history = {name: [0.5, 0.6] for name in ("g_loss", "d_loss", "d_real", "d_fake")}
     assert len(plots.plot_history(history).axes) == 2

@@ -1,19 +1,20 @@
-"""Trains the extractor `emoji`: a classifier of the bundled emoji, and writes `emoji_classifier.weights.h5`.
+"""Trains the extractor `emoji`: a classifier of the bundled emoji, and writes `emoji_classifier.keras`.
 
     python assets/weights/make_emoji_classifier.py [--epochs 100] [--seed 0] [--out FILE]
 
 It learns from the training split alone, shifted, turned, scaled, mirrored and recoloured at random, and names both
 category and subcategory: the second keeps the features from forgetting all but nine kinds. Only the first is kept.
-Prints the accuracy on the test split, and the sha256 that `dcgan_keras/extractors.py` checks.
+Prints the accuracy on the test split, and the sha256 of the weights, by which `extractors.load` knows them.
 """
 
 import argparse
-import hashlib
 from pathlib import Path
 
+import classifiers
 import keras
 import numpy as np
-from dcgan_keras import data, extractors, files
+from dcgan_keras import data
+from dcgan_keras.evaluation import extractors
 
 
 def subcategories() -> tuple[np.ndarray, int]:
@@ -27,7 +28,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--epochs", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=extractors.emoji_weights())
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("emoji_classifier.keras"))
     arguments = parser.parse_args()
     images, labels = data.load_bundled("train", "emoji")
     test_images, test_labels = data.load_bundled("test", "emoji")
@@ -35,7 +36,7 @@ def main() -> None:
     kinds, count = subcategories()
 
     keras.utils.set_random_seed(arguments.seed)
-    network = extractors.build_emoji_classifier()
+    network = classifiers.build_emoji_classifier()
     fill = {"fill_mode": "constant", "fill_value": 1.0}  # white
     varied = keras.Sequential(
         [
@@ -66,14 +67,13 @@ def main() -> None:
         epochs=arguments.epochs,
         verbose=2,
     )
-    extractors.standardise(network, images)
+    classifiers.standardise(network, images)
 
     _, logits = network.predict(test_images, batch_size=250, verbose=0)
-    with files.atomic(arguments.out) as unfinished:
-        network.save_weights(unfinished)
-    content = arguments.out.read_bytes()
+    classifiers.save(network, arguments.out)
+    sha256 = extractors.load_classifier("emoji", arguments.out).sha256
     print(f"accuracy on the {len(test_labels)} test pictures: {np.mean(logits.argmax(axis=1) == test_labels):.2%}")
-    print(f"{arguments.out.name}: {len(content):,} bytes, sha256 {hashlib.sha256(content).hexdigest()}")
+    print(f"{arguments.out.name}: {arguments.out.stat().st_size:,} bytes, weights {sha256}")
 
 
 if __name__ == "__main__":

@@ -17,15 +17,15 @@ Prints what the rounding does to the score, and of the last how many images of e
 """
 
 import io
-import json
 import shutil
 import sys
-import zipfile
 from pathlib import Path
 
 import h5py
 import numpy as np
-from dcgan_keras import data, extractors, files, models, scores
+from classifiers import portable, rewrite
+from dcgan_keras import data, files, models
+from dcgan_keras.evaluation import extractors, scores
 
 FOLDER = Path(__file__).parent
 IMAGES = {"fashion": "fashion", "emoji": "emoji", "classes": "fashion"}  # each name's bundled images, and extractor
@@ -53,24 +53,10 @@ def halved(content: bytes) -> bytes:
     return out.getvalue()
 
 
-def portable(content: bytes) -> bytes:
-    """Rewrites a Keras configuration without the settings that older versions refuse even where they are not used."""
-
-    def clean(item: dict) -> dict:
-        return {key: value for key, value in item.items() if not key.startswith(("quantization_", "renorm"))}
-
-    return json.dumps(json.loads(content, object_hook=clean)).encode()
-
-
-REWRITE = {"model.weights.h5": halved, "config.json": portable}
-
-
 def main(name: str, folder: Path) -> None:
     best, out = folder / "best.keras", FOLDER / f"{name}_generator.keras"
-    with files.atomic(out) as unfinished, zipfile.ZipFile(best) as source, zipfile.ZipFile(unfinished, "w") as target:
-        for info in source.infolist():
-            content = source.read(info)
-            target.writestr(info, REWRITE.get(info.filename, bytes)(content))
+    with files.atomic(out) as unfinished:
+        rewrite(best, unfinished, {"model.weights.h5": halved, "config.json": portable})
     shutil.copy(folder / "scores.csv", FOLDER / f"{name}_generator_scores.csv")
     if name != "classes":
         shutil.copy(folder / "training.gif", FOLDER.parent / f"{name}.gif")
@@ -82,7 +68,7 @@ def main(name: str, folder: Path) -> None:
     drawn = {path.name: scores.draw(models.load_generator(path), judge.count) for path in (best, out)}
     print(scores.table([judge.scores(batches, subject) for subject, batches in drawn.items()]))
     for label in range(models.classes(generator)):
-        seen = extractor(scores.draw(generator, 1_000, label=label), 1_000).probabilities.argmax(axis=1)
+        seen = extractor(scores.draw(generator, 1_000, labels=label), 1_000).probabilities.argmax(axis=1)
         print(f"{data.CLASS_NAMES[label]:12s} {np.mean(seen == label):.1%}")
     print(f"{out.name}: {out.stat().st_size:,} bytes")
 

@@ -4,7 +4,12 @@
 export class Adam {
   /** weights: a list of arrays, which `apply` changes in place. */
   constructor(weights, rate, beta1 = 0.5, beta2 = 0.999, epsilon = 1e-7) {
-    Object.assign(this, { weights, rate, beta1, beta2, epsilon, step: 0 });
+    this.weights = weights;
+    this.rate = rate;
+    this.beta1 = beta1;
+    this.beta2 = beta2;
+    this.epsilon = epsilon;
+    this.step = 0;
     this.means = weights.map((array) => new array.constructor(array.length));
     this.squares = weights.map((array) => new array.constructor(array.length));
   }

@@ -86,9 +86,7 @@ $("reset").addEventListener("click", () => {
   reset();
 });
 $("seed").addEventListener("change", reset);
-for (const radio of document.getElementsByName("network")) {
-  radio.addEventListener("change", () => worker.postMessage({ do: "show", which: radio.value }));
-}
+$("pictures-by").addEventListener("change", ({ target }) => worker.postMessage({ do: "show", which: target.value }));
 $("preset").addEventListener("click", () => play(PRESET));
 $("slow-g").addEventListener("click", () => play(SLOW_G));
 $("slow-d").addEventListener("click", () => play(SLOW_D));

@@ -11,7 +11,10 @@ const LEG = 12; // frames from one picture of a walk to the next
 const FRAME_MS = 90;
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
+/** An element of the page, by its id. @type {(id: string) => any} */
 const $ = (id) => document.getElementById(id);
+const radios = (name) => [...document.querySelectorAll("input")].filter((input) => input.name === name);
+const chosen = (name) => radios(name).find((radio) => radio.checked).value;
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 const random = uniform(crypto.getRandomValues(new Uint32Array(1))[0]);
 const newLatent = () => normal(random, generator.latentDim);
@@ -117,9 +120,10 @@ function makeSliders() {
     row.innerHTML = `<label for="direction-${n}">Direction ${n + 1} <small>${percent(share)}</small></label>
       <input id="direction-${n}" type="range" min="-4" max="4" step="0.05">
       <output id="value-${n}" for="direction-${n}"></output>`;
-    row.querySelector("input").addEventListener("input", ({ target }) => {
+    const slider = row.querySelector("input");
+    slider.addEventListener("input", () => {
       stopWalk();
-      go(latent.moveAlong(z, generator.directions[n], Number(target.value)));
+      go(latent.moveAlong(z, generator.directions[n], Number(slider.value)));
     });
     return row;
   });
@@ -198,7 +202,7 @@ async function edit() {
   stopWalk();
   const [mine, from] = [generator, z];
   const mask = latent.squareMask(generator.size, generator.channels, square.row, square.column, square.reach);
-  const sign = Number(document.querySelector("[name=sign]:checked").value);
+  const sign = Number(chosen("sign"));
   canUndo(from);
   let to = from;
   for (let step = 0; step < SEARCH_STEPS; step++) {
@@ -293,7 +297,5 @@ const observer = new IntersectionObserver((entries) => {
 observer.observe($("picture"));
 observer.observe($("controls"));
 
-for (const radio of document.querySelectorAll("[name=generator]")) {
-  radio.addEventListener("change", () => choose(radio.value));
-}
-choose(document.querySelector("[name=generator]:checked").value);
+for (const radio of radios("generator")) radio.addEventListener("change", () => choose(radio.value));
+choose(chosen("generator"));

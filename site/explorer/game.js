@@ -48,9 +48,9 @@ function turn() {
 
 function draw() {
   drawn = performance.now();
-  const fakes = game.generator.forward(watched).at(-1);
+  const fakes = game.generator.forward(watched);
   const heaps = captured(sharesOfHeaps(fakes));
-  drawPlane($("plane"), game.discriminator.forward(grid).at(-1), shownReal, fakes);
+  drawPlane($("plane"), game.discriminator.forward(grid), shownReal, fakes);
   drawLosses($("losses"), curves, "moves");
   const moves = game.moves.toLocaleString("en");
   showNumbers({ moves, heaps: `${heaps} of 8` }, "moves", last);

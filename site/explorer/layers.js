@@ -21,7 +21,17 @@ export const keepNumbersIn = (kind) => {
 };
 
 const TAPS = 16; // places of a kernel of 4 x 4
-const START = 0.02; // standard deviation of all weights at the start (models.py, after arXiv 1511.06434)
+const START = 0.02; // standard deviation of a DCGAN's weights at the start (models.py, after arXiv 1511.06434)
+
+/** Keras's start of a dense layer (Glorot and Bengio, 2010): as likely anywhere within a limit, on both sides of 0. */
+export function glorot(random, inputs, outputs) {
+  const limit = Math.sqrt(6 / (inputs + outputs));
+  return Numbers.from({ length: inputs * outputs }, () => limit * (2 * random() - 1));
+}
+
+/** The start of a DCGAN's layers. */
+const around0 = (random, ...sizes) =>
+  Numbers.from(normal(random, sizes.reduce((a, b) => a * b)), (value) => START * value);
 
 /**
  * Adds a matrix product: out[m, n] += sum over k of a[m, k] * b[k, n].
@@ -61,8 +71,8 @@ export function addProduct(out, a, [aRow, aColumn], b, [bRow, bColumn], rows, co
 
 /** What layers with a kernel share: it is a matrix, and there may be a bias for each channel of the output. */
 class Layer {
-  constructor(random, kernelSize, biases) {
-    this.kernel = Numbers.from(normal(random, kernelSize), (value) => START * value);
+  constructor(kernel, biases) {
+    this.kernel = kernel;
     this.bias = new Numbers(biases); // starts at 0; without numbers there is none
     this.weights = biases ? [this.kernel, this.bias] : [this.kernel];
     this.gradients = this.weights.map(({ length }) => new Numbers(length));
@@ -82,11 +92,12 @@ class Layer {
   }
 }
 
-/** y = x W + b. */
+/** y = x W + b. `start` gives the first W. */
 export class Dense extends Layer {
-  constructor(random, inputs, outputs, hasBias) {
-    super(random, inputs * outputs, hasBias ? outputs : 0);
-    Object.assign(this, { inputs, outputs });
+  constructor(random, inputs, outputs, hasBias, start = around0) {
+    super(start(random, inputs, outputs), hasBias ? outputs : 0);
+    this.inputs = inputs;
+    this.outputs = outputs;
   }
 
   forward(x) {
@@ -116,8 +127,11 @@ export class Dense extends Layer {
 class Stamping extends Layer {
   /** size: height and width of the smaller side, the map. */
   constructor(random, size, imageChannels, mapChannels, biases) {
-    super(random, TAPS * imageChannels * mapChannels, biases);
-    Object.assign(this, { size, imageChannels, mapChannels, width: TAPS * imageChannels });
+    super(around0(random, TAPS, imageChannels, mapChannels), biases);
+    this.size = size;
+    this.imageChannels = imageChannels;
+    this.mapChannels = mapChannels;
+    this.width = TAPS * imageChannels;
     // For each pixel of the map, and each of the 16 places of its stamp: where that lies on the image, or -1 beside it.
     this.places = new Int32Array(size ** 2 * TAPS).fill(-1);
     forEachStamp(size, (from, to, part) => {
@@ -235,7 +249,9 @@ export class BatchNorm {
     this.weights = [this.gain, this.shift];
     this.gradients = [new Numbers(channels), new Numbers(channels)];
     this.statistics = [this.movingMean, this.movingVariance];
-    Object.assign(this, { channels, momentum, epsilon });
+    this.channels = channels;
+    this.momentum = momentum;
+    this.epsilon = epsilon;
   }
 
   forward(x, training) {
@@ -303,7 +319,8 @@ export class BatchNorm {
 /** ReLU, or with a slope below 0, LeakyReLU. */
 export class ReLU {
   constructor(below = 0) {
-    Object.assign(this, { below, weights: [], gradients: [], statistics: [] });
+    this.below = below;
+    this.weights = this.gradients = this.statistics = []; // there is nothing to learn
   }
 
   forward(x) {
@@ -322,7 +339,7 @@ export class ReLU {
 
 export class Tanh {
   constructor() {
-    Object.assign(this, { weights: [], gradients: [], statistics: [] });
+    this.weights = this.gradients = this.statistics = [];
   }
 
   forward(x) {

@@ -17,7 +17,11 @@ export function bothLosses(realLogits, fakeLogits) {
 /** The curves of both losses: means of `every` moves or steps, since single batches jump. */
 export class Curves {
   constructor(every) {
-    Object.assign(this, { every, count: 0, dLoss: [], gLoss: [], sums: { dLoss: 0, gLoss: 0 } });
+    this.every = every;
+    this.count = 0;
+    this.dLoss = [];
+    this.gLoss = [];
+    this.sums = { dLoss: 0, gLoss: 0 };
   }
 
   add(losses) {

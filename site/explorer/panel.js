@@ -4,6 +4,7 @@ const SLIDERS = ["g-rate", "d-rate"];
 const TELL_MS = 5000; // from one sentence for screen readers to the next
 let told = 0;
 
+/** An element of the page, by its id. @type {(id: string) => any} */
 export const $ = (id) => document.getElementById(id);
 
 /** Two sliders over a list of rates; `changed` is called when the visitor moves one. */

@@ -24,6 +24,7 @@ const box = new PagefindUI({
     return result;
   },
 });
+/** @type {HTMLInputElement} */
 const input = document.querySelector("#search-box input");
 input.setAttribute("aria-label", "Words to search for"); // Pagefind names it by a title alone
 const words = new URLSearchParams(location.search).get("q");

@@ -1,4 +1,5 @@
 // What scrolls sideways can be reached with the keyboard, as long as it scrolls.
+/** @returns {NodeListOf<HTMLElement>} */
 const scrollers = () => document.querySelectorAll("article pre, article .table-wrapper, article div.math");
 function makeReachable() {
   for (const each of scrollers()) {

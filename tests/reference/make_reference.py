@@ -20,7 +20,8 @@ KID = {"subsets": 20, "subset_size": 30, "seed": 3}
 
 
 def make_features() -> None:
-    from dcgan_keras import data, extractors
+    from dcgan_keras import data
+    from dcgan_keras.evaluation import extractors
     from scipy.ndimage import uniform_filter
 
     images = data.load_images("bundled", split="test")[:400]

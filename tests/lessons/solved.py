@@ -1,0 +1,74 @@
+"""Copies of the notebooks for nbval, which then proves in one run what would take two: `make lessons`.
+
+    python tests/lessons/solved.py build/lessons
+
+A copy is the notebook as it is, so that its outputs are compared. After each check of an exercise comes the same check
+with a zoo of wrong answers, then the exercise solved, and the check once more. What a check must say is stored as the
+output of the cell that follows it. Which cells an exercise needs is not tried here (`test_classroom`).
+"""
+
+import argparse
+import copy
+import importlib.util
+import re
+import textwrap
+from pathlib import Path
+
+import nbformat
+
+ROOT = Path(__file__).parents[2]
+spec = importlib.util.spec_from_file_location("classroom", ROOT / "site" / "classroom.py")
+classroom = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(classroom)
+
+WRONG = '-12345, "abc", "", [], {}, [1, [2, 3]], float("nan"), 1j, b"\\0", print, lambda *a: 1 / 0, lambda: None, type'
+VERDICTS = ("Right.", "Not yet", "Not answered yet.")
+SAID = f"""\
+for line in said.stdout.splitlines():
+    if line.startswith({VERDICTS}):
+        print(line.partition(":")[0])"""
+
+
+def cell(source, expected=None):
+    """A code cell whose output nbval ignores, or must find to be this text, also where it ignores the others'."""
+    made = nbformat.v4.new_code_cell(source, execution_count=1)
+    made.metadata["tags"] = ["nbval-ignore-output" if expected is None else "nbval-check-output"]
+    if expected:
+        made.outputs = [nbformat.v4.new_output("stream", name="stdout", text=expected)]
+    return made
+
+
+def checked(check, expected):
+    """A check that draws and prints for itself, and the verdicts that it has given."""
+    return [cell(f"%%capture said\n{check}"), cell(SAID, expected)]
+
+
+def with_answers(notebook):
+    """The notebook, and in it all that its exercises must hold to."""
+    solved, places, cells = (
+        classroom.solved(copy.deepcopy(notebook)).cells,
+        set(classroom.exercises(notebook.cells)),
+        [],
+    )
+    for place, each in enumerate(notebook.cells):
+        cells.append(each)
+        if place - 1 in places:
+            name = re.search(r"^(\w+) = None", notebook.cells[place - 1].source, re.MULTILINE)[1]
+            wrong = f"for {name} in ({WRONG}):\n{textwrap.indent(each.source, '    ')}"
+            cells += checked(wrong, "Not yet\n" * len(eval(f"({WRONG})")))
+            cells += [cell(solved[place - 1].source), *checked(each.source, "Right.\n")]
+    return nbformat.from_dict({**notebook, "cells": cells})
+
+
+def main() -> None:
+    """Writes all copies into a folder."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    folder = parser.parse_args().folder
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in classroom.COURSE:
+        nbformat.write(with_answers(nbformat.read(path, as_version=4)), folder / path.name)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""The teacher's edition, and the checker on answers of every kind.
+
+That every solution is right is for `make lessons` (solved.py) to find.
+"""
+
+import csv
+import json
+import os
+import re
+import zipfile
+
+import nbformat
+import pytest
+from conftest import ROOT, from_site
+
+classroom = from_site("classroom")
+CONVOLUTION = ROOT / "notebooks" / "02_convolution.ipynb"
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def hand_in(path, *answers, course=CONVOLUTION):
+    """Writes a student's notebook with these answers; None leaves a cell as it was."""
+    notebook = classroom.student(read(course))
+    places = [place for place, cell in enumerate(notebook.cells) if "exercise" in classroom.tags(cell)]
+    for place, answer in zip(places, answers):
+        notebook.cells[place].source = answer if answer is not None else notebook.cells[place].source
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, path)
+    return path
+
+
+def solutions(path):
+    cells = read(path).cells
+    return [classroom.solution(cells[place + 2]) for place in classroom.exercises(cells)]
+
+
+def test_students_get_no_solution_and_no_output(tmp_path):
+    classroom.pack_students(tmp_path / "student.zip")
+    with zipfile.ZipFile(tmp_path / "student.zip") as archive:
+        assert sorted(archive.namelist()) == [f"dcgan/{path.name}" for path in classroom.COURSE]
+        for path in classroom.COURSE:
+            notebook = nbformat.reads(archive.read(f"dcgan/{path.name}").decode(), as_version=4)
+            nbformat.validate(notebook)
+            course = read(path)
+            assert not [cell for cell in notebook.cells if "<summary>Solution" in cell.source]
+            code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+            assert not [cell for cell in code if cell.outputs or cell.execution_count]
+            assert [cell.source for cell in code] == [cell.source for cell in course.cells if cell.cell_type == "code"]
+            assert len(notebook.cells) == len(course.cells) - len(classroom.exercises(course.cells))
+
+
+def test_instructors_get_solutions_in_place_and_run():
+    course, notebook = read(CONVOLUTION), classroom.instructor(read(CONVOLUTION))
+    nbformat.validate(notebook)
+    places = classroom.exercises(course.cells)
+    assert [notebook.cells[place].source.strip() for place in places] == list(map(str.strip, solutions(CONVOLUTION)))
+    assert all(classroom.printed(notebook.cells[place + 1]).startswith("Right.") for place in places)
+    changed = {at for place in places for at in (place, place + 1)}
+    for place, (cell, before) in enumerate(zip(notebook.cells, course.cells)):
+        assert place in changed or cell == before
+    assert "/tmp" not in json.dumps(notebook) and os.path.expanduser("~") not in json.dumps(notebook)
+
+
+def test_the_checker_tells_answers_apart(tmp_path):
+    """Right, wrong, empty, crashing, endless, forbidden; and what one does not touch the verdict on the next."""
+    right = solutions(CONVOLUTION)
+    outside = tmp_path / "outside.txt"
+    hand_in(tmp_path / "all" / "ada" / "02.ipynb", *right)
+    hand_in(tmp_path / "all" / "ben" / "02_convolution.ipynb", "answer = (1, 2, 3)", None, right[2], "1 / 0", "dilated")
+    hand_in(
+        tmp_path / "all" / "cem" / "my notebook.ipynb",
+        right[0],
+        "import time\nwhile True:\n    try: time.sleep(1)\n    except BaseException: pass",
+        "import os\nos._exit(0)",
+        f"open({str(outside)!r}, 'w').write('x')\nkernel = [[1, -1], [-1, 1]]",
+        right[4],
+    )
+    rows = classroom.check_folder(tmp_path / "all", seconds=8)
+    found = {name: [row["verdict"] for row in rows if row["student"] == name] for name in ("ada", "ben", "cem")}
+    assert found == {
+        "ada": ["right"] * 5,
+        "ben": ["not yet", "not answered", "right", "crashed", "not answered"],
+        "cem": ["right", "crashed", "crashed", "crashed", "right"],
+    }
+    said = [row["said"] for row in rows if row["student"] == "cem"]
+    assert "after 8 seconds" in said[1] and "ended the process" in said[2] and "outside its folder" in said[3]
+    assert not outside.exists()
+    text = classroom.table(rows)
+    assert re.search(r"^ada +02_convolution +right +right +right +right +right +5/5$", text, re.MULTILINE)
+    assert re.search(r"^cem .* 2/5$", text, re.MULTILINE)
+
+
+FORBIDDEN = {
+    "a file in a home": "import pathlib\npathlib.Path({outside!r}).write_text('x')",
+    "a file by numbers": "import os\nos.open({outside!r}, os.O_WRONLY | os.O_CREAT)",
+    "a file removed": "import os\nos.remove({kept!r})",
+    "a file renamed": "import os\nos.rename({kept!r}, {outside!r})",
+    "a folder": "import os\nos.mkdir({outside!r})",
+    "a link from inside": "import os\nos.symlink({kept!r}, 'link')\nopen('link', 'w')",
+    "a program": "import subprocess\nsubprocess.run(['touch', {outside!r}])",
+    "a shell": "import os\nos.system('touch ' + {outside!r})",
+    "a shell, the notebook's way": "!touch {outside}",
+    "the network": "import urllib.request\nurllib.request.urlopen('http://127.0.0.1:9')",
+    "a socket to an address": "import socket\nsocket.socket().connect(('127.0.0.1', 9))",
+    "a datagram": "import socket\nsocket.socket(type=socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.1', 9))",
+    "another process": "import os\nos.kill(os.getppid(), 9)",
+}
+
+
+def test_the_checker_refuses_what_an_answer_has_no_reason_to_do(tmp_path):
+    """In one process, with the answers as if they were those of one notebook."""
+    kept, outside = tmp_path / "kept.txt", tmp_path / "outside"
+    kept.write_text("kept", encoding="utf-8")
+    cells = [{"code": "import os, sys", "must_run": True}]
+    for number, code in enumerate(FORBIDDEN.values()):
+        code = code.format(outside=str(outside), kept=str(kept)) if "{" in code else code
+        cells.append({"exercise": number, "code": code + "\nanswer = 1", "check": "print('Right.')", "empty": ""})
+    cells.append({"exercise": 99, "code": "open('mine', 'w').write('x')", "check": "print('Right.')", "empty": ""})
+    found = classroom._run(cells, seconds=20, memory_gb=8)
+    assert found.pop(99) == ("right", "")
+    for name, (verdict, said) in zip(FORBIDDEN, found.values()):
+        assert verdict == "crashed" and "may not" in said, (name, verdict, said)
+    assert len(found) == len(FORBIDDEN) and kept.read_text(encoding="utf-8") == "kept" and not outside.exists()
+
+
+def test_the_checker_shows_answers_nothing_of_the_environment(monkeypatch):
+    monkeypatch.setenv("A_SECRET", "1234")
+    code = "import os\nprint(sorted(os.environ), os.getcwd(), os.path.expanduser('~'))"
+    cells = [
+        {"exercise": 0, "code": "pass", "check": f"{code}\nprint('Not yet:', 'A_SECRET' in os.environ)", "empty": ""}
+    ]
+    assert classroom._run(cells, seconds=20, memory_gb=8) == {0: ("not yet", "False")}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such limit.")
+def test_an_answer_may_not_take_all_memory_or_fill_the_disk():
+    hog = "import numpy as np\nanswer = np.ones(2**33)"
+    full = "with open('big', 'wb') as file:\n    for _ in range(300):\n        file.write(bytes(2**20))"
+    cells = [
+        {"exercise": n, "code": code, "check": "print('Right.')", "empty": ""} for n, code in enumerate((hog, full))
+    ]
+    found = classroom._run(cells, seconds=60, memory_gb=8)
+    assert found[0][0] == "crashed" and "Memory" in found[0][1] and found[1][0] == "crashed"
+
+
+def test_changed_checks_and_ids_do_not_matter(tmp_path):
+    """Colab writes ids anew, readers add cells and change what is not theirs."""
+    path = hand_in(tmp_path / "dora.ipynb", "answer = 0")
+    notebook = read(path)
+    for cell in notebook.cells:
+        if "check" in classroom.tags(cell):
+            cell.source = "print('Right.')"
+        cell["id"] = "new-" + cell["id"]
+    notebook.cells.insert(3, nbformat.v4.new_code_cell("my_own = 1"))
+    nbformat.write(notebook, path)
+    course = read(CONVOLUTION)
+    given = classroom.answers(read(path), course)
+    assert given == ["answer = 0", *(course.cells[place].source for place in classroom.exercises(course.cells)[1:])]
+    for cell in notebook.cells:
+        if "check" in classroom.tags(cell):
+            cell.source = "course.check(1, 1, '')"
+        cell.metadata.pop("tags", None)
+    assert classroom.answers(notebook, course)[0] == "answer = 0"
+    assert classroom.course_notebook(path, notebook) == CONVOLUTION
+
+
+def test_what_is_no_notebook_of_the_course_is_named(tmp_path):
+    (tmp_path / "broken.ipynb").write_text("{", encoding="utf-8")
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Mine")]), tmp_path / "mine.ipynb")
+    rows = classroom.check_folder(tmp_path)
+    assert [(row["student"], row["verdict"]) for row in rows] == [("broken", "missing"), ("mine", "missing")]
+    assert "cannot be read" in rows[0]["said"] and "title of no notebook" in rows[1]["said"]
+
+
+def test_the_table_is_safe_to_open_in_a_spreadsheet(tmp_path):
+    row = {"student": "=cmd()", "notebook": "02", "exercise": "1", "verdict": "not yet", "said": "+1, @x\n"}
+    others = [{**row, "student": f"{first}SUM(1)"} for first in "@-+\t"]
+    classroom.write_csv(tmp_path / "deep" / "table.csv", [row, *others])
+    with open(tmp_path / "deep" / "table.csv", encoding="utf-8", newline="") as file:
+        found, *rest = csv.DictReader(file)
+    assert found["student"] == "'=cmd()" and found["said"] == "'+1, @x\n" and found["verdict"] == "not yet"
+    assert [each["student"] for each in rest] == [f"'{first}SUM(1)" for first in "@-+\t"]

@@ -1,0 +1,232 @@
+"""The built site in a browser: every page, on a phone and on a desk, light and dark, under a sub-path; the search.
+
+Skipped where `make site` has not built it, or Playwright or Chromium is missing. Nothing here needs a network.
+"""
+
+import json
+import re
+import urllib.parse
+import zipfile
+
+import pytest
+from conftest import ADDRESS, ROOT, Quiet, serving
+
+SITE = ROOT / "build" / "site"
+PAGES = sorted(path.relative_to(SITE).as_posix() for path in SITE.rglob("*.html") if "pagefind" not in path.parts)
+LESSONS = [name for name in PAGES if re.match(r"notebooks/\d", name)]
+pytestmark = pytest.mark.skipif(not PAGES, reason="The site is not built: make site.")
+WIDTHS = {"phone": (390, 844), "desk": (1280, 900)}
+
+
+@pytest.fixture(scope="module")
+def address():
+    """The site under a sub-path, as GitHub Pages serves it."""
+
+    class UnderASubPath(Quiet):
+        def translate_path(self, path):
+            inside = urllib.parse.urlsplit(path).path.removeprefix("/dcgan-keras/")
+            return super().translate_path("/" + inside if inside != path else "/nowhere")
+
+    with serving(SITE, UnderASubPath) as root:
+        yield f"{root}/dcgan-keras/"
+
+
+@pytest.fixture
+def tab(browser, address):
+    """A tab that notes what goes wrong in it: `tab.problems`."""
+    tab = browser.new_page(base_url=address)
+    tab.problems = []
+
+    def on_request(request):
+        if not request.url.startswith((address, "data:", "blob:")):
+            tab.problems.append(f"asks for {request.url}")
+
+    def on_response(response):
+        if response.status >= 400:
+            tab.problems.append(f"{response.status}: {response.url}")
+
+    tab.on("request", on_request)
+    tab.on("response", on_response)
+    tab.on("requestfailed", lambda request: tab.problems.append(f"failed: {request.url}"))
+    tab.on("pageerror", lambda error: tab.problems.append(f"raised: {error}"))
+    tab.on("console", lambda said: tab.problems.append(said.text) if said.type in ("error", "warning") else None)
+    yield tab
+    tab.close()
+
+
+LOOK = """async () => {
+  await window.MathJax?.startup?.promise;
+  const pictures = [...document.images];
+  pictures.forEach((each) => (each.loading = "eager"));
+  await Promise.all(pictures.map((each) => each.decode().catch(() => {})));
+  const text = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  const raw = [];
+  while (text.nextNode()) {
+    const at = text.currentNode.parentElement;
+    if (at.closest("script, style, pre, code, mjx-container")) continue;
+    const found = /\\\\\\(|\\\\\\[|\\$\\$|\\\\(frac|mathbb|sum|log|mathrm)/.test(text.currentNode.data);
+    if (found) raw.push(text.currentNode.data);
+  }
+  return {
+    broken: pictures.filter((each) => !each.naturalWidth).map((each) => each.src),
+    silent: pictures.filter((each) => !each.alt.trim()).map((each) => each.src),
+    raw,
+    formulas: document.querySelectorAll("span.math, div.math").length,
+    drawn: document.querySelectorAll(".math mjx-container > svg").length,
+    failed: document.querySelectorAll("mjx-merror, [data-mml-node=merror]").length,
+    solutions: [...document.querySelectorAll("summary")].filter((each) => each.textContent === "Solution").length,
+    open: document.querySelectorAll("details[open]").length,
+    links: [...document.querySelectorAll("a[href], link[href]")].map((each) => each.href),
+    ids: [...document.querySelectorAll("[id]")].map((each) => each.id),
+  };
+}"""
+
+
+def solutions_in(name):
+    notebook = json.loads((SITE / name).with_suffix(".ipynb").read_text(encoding="utf-8"))
+    return sum("solution" in cell["metadata"].get("tags", []) for cell in notebook["cells"])
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page(tab, address, name):
+    """Loaded once; then looked at in both widths, light and dark, by a program for accessibility as well."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    tab.set_viewport_size({"width": 1280, "height": 900})
+    tab.goto(name, wait_until="load")
+    seen = tab.evaluate(LOOK)
+    assert not (seen["broken"] or seen["silent"] or seen["raw"] or seen["failed"]), seen
+    assert seen["drawn"] == seen["formulas"]
+    assert seen["open"] == 0
+    if name in LESSONS:
+        assert seen["solutions"] == solutions_in(name) >= 3
+    for link in seen["links"]:
+        url, _, anchor = link.partition("#")
+        if url.startswith(address):
+            path = SITE / urllib.parse.unquote(urllib.parse.urlsplit(url).path.removeprefix("/dcgan-keras/"))
+            path = path / "index.html" if path.is_dir() else path
+            assert path.is_file(), link
+            if anchor and path.suffix == ".html":
+                text = path.read_text(encoding="utf-8")
+                assert f'id="{urllib.parse.unquote(anchor)}"' in text, link
+        else:
+            assert link.startswith(("https://", "http://localhost", "data:")), link
+    for width, (wide, high) in WIDTHS.items():
+        tab.set_viewport_size({"width": wide, "height": high})
+        for scheme in ("light", "dark"):
+            tab.emulate_media(color_scheme=scheme)
+            overflow = tab.evaluate("document.documentElement.scrollWidth - innerWidth")
+            assert overflow <= 0, f"{overflow} pixels too wide: {width}"
+            if (width, scheme) in (("phone", "light"), ("desk", "dark")):
+                tab.wait_for_timeout(300)  # colours fade over
+                found = axe.Axe().run(tab, options={"resultTypes": ["violations"]}).response["violations"]
+                serious = [
+                    (each["id"], [node["html"][:150] for node in each["nodes"]][:3])
+                    for each in found
+                    if each["impact"] in ("serious", "critical")
+                ]
+                assert not serious, (width, scheme, serious)
+    assert not tab.problems
+
+
+def test_the_film_is_first_and_the_explorer_second(tab):
+    tab.set_viewport_size({"width": 1280, "height": 900})
+    tab.goto("index.html", wait_until="load")
+    film, live, course = (tab.locator(each).bounding_box()["y"] for each in (".film img", "#live", "#the-course"))
+    assert film < live < course and live < 700
+    tab.locator("#live").scroll_into_view_if_needed()
+    tab.wait_for_selector("#live.drawn")
+    paint = "[...document.querySelectorAll('#live canvas')].map((each) => each.toDataURL())"
+    first = tab.evaluate(paint)
+    assert len(set(first)) == 8
+    tab.get_by_role("button", name="Eight new pictures").click()
+    assert not set(first) & set(tab.evaluate(paint))
+    tab.get_by_role("link", name="Open the explorer").click()
+    tab.wait_for_selector("#controls:not([inert])")
+    tab.get_by_role("link", name="The course").click()
+    assert tab.url.endswith("/dcgan-keras/index.html")
+    assert not tab.problems
+
+
+def test_films_move(tab):
+    """What Jupyter stores as PNG and is a GIF must reach the reader as one."""
+    tab.goto("notebooks/07_training_and_gifs.html", wait_until="load")
+    films = [src for src in tab.evaluate("[...document.images].map((each) => each.src)") if src.endswith(".gif")]
+    assert films
+    for film in films:
+        data = tab.request.get(film).body()
+        assert data.startswith(b"GIF8") and data.count(b"\x21\xf9\x04") > 3
+
+
+def test_lessons_can_be_downloaded_and_opened_in_colab(tab):
+    for name in LESSONS:
+        tab.goto(name, wait_until="domcontentloaded")
+        stem = name.removeprefix("notebooks/").removesuffix(".html")
+        colab = tab.get_by_role("link", name="Open in Colab").get_attribute("href")
+        repository = ADDRESS.removeprefix("https://github.com/")
+        assert colab == f"https://colab.research.google.com/github/{repository}/blob/main/notebooks/{stem}.ipynb"
+        given = tab.get_by_role("link", name="Download the notebook").get_attribute("href")
+        assert given == f"{stem}.ipynb"
+        assert (SITE / "notebooks" / given).read_bytes() == (ROOT / "notebooks" / given).read_bytes()
+
+
+# What readers look for, and a page on which it must be found, among the first three.
+QUERIES = {
+    "checkerboard": "03_transposed",
+    "receptive field": "02_convolution",
+    "softplus": "04_bce",
+    "mode collapse": "07_training",
+    "resume": "07_training",
+    "mixed precision": "08_gpu",
+    "all-reduce": "08b_scale",
+    "coverage": "09_evaluation",
+    "spectral norm": "11_instability",
+    "augmentation": "13_color",
+    "slerp": "16_latent",
+    "licence": "cite",
+    "转置卷积": "03_transposed",
+    "卷积核": "02_convolution",
+    "判别器": "01_gans",
+    "模式崩溃": "07_training",
+    "二元交叉熵": "04_bce",
+    "交叉熵": "04_bce",
+    "感受野": "02_convolution",
+    "数据增强": "13_color",
+    "增强": "13_color",
+    "梯度爆炸": "11_instability",
+}
+
+
+@pytest.mark.parametrize("words", QUERIES)
+def test_search(tab, words):
+    tab.goto("search.html?" + urllib.parse.urlencode({"q": words}), wait_until="load")
+    results = tab.locator(".pagefind-ui__result")
+    results.first.wait_for()
+    addresses = [
+        each.locator(".pagefind-ui__result-title > a").first.get_attribute("href") for each in results.all()[:4]
+    ]
+    assert any(QUERIES[words] in each for each in addresses), addresses
+    excerpt = results.first.locator(".pagefind-ui__result-excerpt").first.inner_html()
+    assert "<mark>" in excerpt
+    assert not re.search("[\u4e00-\u9fff] (<mark>)?[\u4e00-\u9fff]", excerpt), "the index's endings are shown"
+    assert not tab.problems
+
+
+def test_search_from_any_page_and_without_a_find(tab):
+    tab.set_viewport_size({"width": 1280, "height": 900})
+    tab.goto("notebooks/02_convolution.html", wait_until="load")
+    tab.get_by_label("Search the course").fill("жжж")  # in a script of its own: of others, Pagefind finds beginnings
+    tab.keyboard.press("Enter")
+    tab.get_by_text("No results for жжж").wait_for()
+    assert tab.url.endswith("search.html?q=%D0%B6%D0%B6%D0%B6") and not tab.problems
+
+
+def test_the_page_to_print_is_one_page_of_vectors():
+    for name, size in (("a4", ("594.9", "841.9")), ("letter", ("612", "792"))):
+        data = (SITE / f"printable-{name}.pdf").read_bytes()
+        assert len(re.findall(rb"/Type\s*/Page\b", data)) == 1 and b"/Subtype /Image" not in data
+        assert all(re.search(rb"/MediaBox \[0 0 [^\]]*" + each.encode(), data) for each in size)
+
+
+def test_the_zip_for_students_is_there():
+    with zipfile.ZipFile(SITE / "student.zip") as archive:
+        assert len(archive.namelist()) == len(list((ROOT / "notebooks").glob("*.ipynb")))

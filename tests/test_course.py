@@ -1,0 +1,379 @@
+"""The checker of the exercises: right in any reasonable form, wrong ones refused, and nothing can make it raise.
+
+And the tables that come with the course.
+"""
+
+import array
+import collections.abc
+import contextlib
+import datetime
+import decimal
+import fractions
+import io
+import re
+import sys
+import types
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import ROOT
+from dcgan_keras import course
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+HINT = "think again."
+
+
+def said(answer, right, **options) -> str:
+    """What the checker prints. That it is one of its three forms is asserted here, for every test."""
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        assert course.check(answer, right, HINT, **options) is None
+    text = out.getvalue()
+    assert re.match(r"(Not answered yet\.|Right\.|Not yet: .+)\n", text), text
+    return text
+
+
+def is_right(answer, right, **options) -> bool:
+    text = said(answer, right, **options)
+    assert text in ("Right.\n", f"Not yet: {HINT}\n")
+    return text == "Right.\n"
+
+
+FIVES = [5, 5.0, np.int64(5), np.uint8(5), np.float16(5), [5], (5,), [[5.0]], np.array(5), np.array([[5]]), "5", " 5 ",
+         "5.0", "5.", "+5", "10/2", "5e0", "500%", "５", tf.constant(5), tf.constant([5.0]),
+         collections.deque([5]), tf.Variable(5.0), keras.Variable(5.0), keras.ops.ones(1) * 5,
+         fractions.Fraction(5), decimal.Decimal(5),
+         np.float64(5 + 1e-9), array.array("i", [5])]  # fmt: skip
+EIGHT_TENTHS = [0.8, np.float32(0.8), "0.8", ".8", "0,8", "80%", "80 %", "4/5", " 4 / 5 ", "８０％", "8e-1", "0.80",
+                fractions.Fraction(4, 5), decimal.Decimal("0.8"), [0.8], tf.constant(0.8)]  # fmt: skip
+THOUSANDS = [12544, "12544", "12,544", "12 544", "12_544", "12,544.0", "１２，５４４", 2**8 * 49]
+PAIRS = [[5, 7], (5, 7), np.array([5.0, 7.0]), [np.int64(5), 7.0], [tf.constant(5), 7], tf.constant([5, 7]),
+         [fractions.Fraction(5), decimal.Decimal(7)], range(5, 9, 2)]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("right", "answers"),
+    [(5, FIVES), (np.float32(5), FIVES), (0.8, EIGHT_TENTHS), (12544, THOUSANDS), ([5, 7], PAIRS), ((5, 7), PAIRS)],
+)
+def test_every_reasonable_form_of_a_number_is_right(right, answers):
+    assert [answer for answer in answers if not is_right(answer, right)] == []
+
+
+REFUSED = [
+    (5, ["5 or 6", "5, 7", "5 7", "55", "5/0", "1/5/1", "-5", "five", "5%", "", "nan", "inf", "5 % 2", "0x5", "5\0"]),
+    (5, [[5, 7], [5, 5], [], [[5], [7]], {5}, {5: 5}, [[]], [5, None], [None], ["5"], b"5", np.array("5")]),
+    (5, [5 + 1e-5, 5 + 0j, float("nan"), np.inf, 2**70, 10**400, lambda: 5, int, object(), iter([5]), ..., 6]),
+    (1, [True, np.True_, [True], (np.True_,), np.array(True), np.array([True]), tf.constant(True), "True", [[True]]]),
+    (1, [np.array([True], object), (True, True), np.array([[np.True_]])]),
+    ([1, 5], [[True, 5], np.array([True, 5], object), "1, 5", [1, 5, 9], [5, 1], [[1, 5]], [[1], [5]], 1, [1]]),
+    (0, [False, "", [], (), {}, b"", np.zeros(0), np.zeros(2), "false", "o"]),
+    ([[1, 2], [3, 4]], [[1, 2, 3, 4], [[1, 2], [3]], [[1, 3], [2, 4]], 1, np.eye(2)]),
+    (57, ["5, 7", "5 7", "5_7"]),
+    (0.5, ["50", "1.5", "0.5.0", "1/2/1", "5/1"]),
+    (float("nan"), [float("nan"), "nan", 0]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("right", "answers"), REFUSED)
+def test_wrong_ones_are_refused(right, answers):
+    assert [answer for answer in answers if is_right(answer, right)] == []
+
+
+def test_the_tolerance_is_absolute():
+    assert is_right(0.47, 0.46, tolerance=0.0101) and not is_right(0.48, 0.46, tolerance=0.01)
+    assert is_right(1000.5, 1000, tolerance=1) and not is_right(1002, 1000, tolerance=1)
+    assert is_right([0.1, 0.21], [0.1, 0.2], tolerance=0.05) and not is_right([0.1, 0.31], [0.1, 0.2], tolerance=0.05)
+
+
+def test_truth_values():
+    for form in (True, np.True_, [True], np.array([True]), tf.constant(True)):
+        assert is_right(form, True) and not is_right(form, False)
+    assert is_right([True, False], [True, False]) and is_right(np.array([True, False]), (True, False))
+    for wrong in (1, 1.0, "True", [1], [True, True], [True, 0], object()):
+        assert not is_right(wrong, True)
+    assert not is_right([1, 0], [True, False]) and not is_right([True], [True, False])
+
+
+@pytest.mark.parametrize("answer", ["neither", "Neither.", " NEITHER ", "neither\n", "“Neither”!", "ｎｅｉｔｈｅｒ"])
+def test_texts_are_compared_without_case_spaces_and_punctuation(answer):
+    assert is_right(answer, "neither") and is_right(answer, {"none", "Neither"}) and not is_right(answer, "either")
+
+
+@pytest.mark.parametrize(
+    ("answer", "right", "equal"),
+    [
+        ("the discriminator, too strong", {"the discriminator too strong", "too strong"}, True),
+        ("too strong", {"the discriminator too strong", "too strong"}, True),
+        ("not too strong", {"the discriminator too strong", "too strong"}, False),
+        ("non_saturating", "Non-saturating", True),
+        ("too  strong", "too strong", True),
+        ("-1", "1", False),
+        ("x > 0", "x < 0", False),
+        ("a+b", "a*b", False),
+        ("z1", "z2", False),
+        ("conv2d", "conv1d", False),
+        ("0.5", "05", False),
+        ("转置卷积", "转置卷积。", True),
+        ("", "neither", False),
+        (["neither"], "neither", False),
+        (b"neither", "neither", False),
+        (5, "5", False),
+        (np.str_("neither"), "neither", True),
+    ],
+)
+def test_texts(answer, right, equal):
+    assert is_right(answer, right) == equal
+
+
+def test_no_answer():
+    assert said(None, 5) == said(None, lambda answer: True) == "Not answered yet.\n"
+
+
+def test_a_function_decides():
+    def doubles(answer):
+        return answer(2) == 4 or f"it must double: 2 gave {answer(2)}."
+
+    assert said(lambda x: 2 * x, doubles) == "Right.\n"
+    assert said(lambda x: x, doubles) == "Not yet: it must double: 2 gave 2.\n"
+    assert said(lambda x: x + np.array(2), doubles) == "Right.\n"  # np.True_
+    for nothing in (False, "", None, 0, np.False_):
+        assert said(1, lambda answer: nothing) == f"Not yet: {HINT}\n"  # noqa: B023
+
+
+def quits(*_):
+    exit()
+
+
+def divides(*_):
+    return 1 // 0
+
+
+class Evil:
+    """Raises at whatever is done with it."""
+
+    def __getattribute__(self, name):
+        raise RuntimeError("evil")
+
+    __array__ = __eq__ = __str__ = __repr__ = __bool__ = __len__ = __iter__ = __float__ = __call__ = __hash__ = divides
+
+
+class EvilError(Exception):
+    __str__ = __repr__ = divides
+
+
+def raises(error):
+    def function(*_, **__):
+        raise error
+
+    return function
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (divides, "your code raised ZeroDivisionError: integer"),
+        (lambda: 1, "your code raised TypeError: "),
+        (lambda a, b: 1, "your code raised TypeError: "),
+        (quits, "your code raised SystemExit"),
+        (raises(EvilError()), "your code raised EvilError: an error without a text"),
+        (raises(ValueError("\ud800 画\nsecond line")), "your code raised ValueError: \\ud800 画\n"),
+        (raises(GeneratorExit()), "your code raised GeneratorExit"),
+        (raises(MemoryError()), "your code raised MemoryError: \n"),
+        (lambda x: np.array([1, 2]), "your code raised ValueError: "),
+        (7, "your code raised TypeError: 'int' object is not callable"),
+    ],
+)
+def test_what_a_readers_function_raises_is_told(answer, words):
+    assert said(answer, lambda function: function(2) == 4).startswith(f"Not yet: {words}")
+
+
+def test_the_reader_can_stop_it():
+    with pytest.raises(KeyboardInterrupt):
+        course.check(raises(KeyboardInterrupt()), lambda answer: answer(), HINT)
+    with pytest.raises(KeyboardInterrupt):
+        course.check(5, 5, HINT, then=raises(KeyboardInterrupt()))
+
+
+def test_what_comes_then():
+    seen = []
+    assert said(5, 5, then=lambda: seen.append(1)) == "Right.\n" and seen == [1]
+    assert said(6, 5, then=lambda: seen.append(1)) != "Right.\n" and seen == [1]
+    assert said(None, 5, then=divides) == "Not answered yet.\n"
+    assert said(5, 5, then=lambda: np.zeros(2)) == "Right.\n"
+    assert said(5, 5, then=divides).startswith("Right.\nNothing more to show: your code raised ZeroDivisionError")
+
+
+def recursive():
+    found = []
+    found.append(found)
+    return found
+
+
+class Frame:
+    """A table as pandas has them: == gives a table, and its truth value raises."""
+
+    columns = ["a", "b"]
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array([["x", 1], ["y", 2]], object)
+
+    def __eq__(self, other):
+        return Frame()
+
+    __bool__ = divides
+    __hash__ = None
+
+
+class Endless:
+    def __len__(self):
+        return 10**18  # more than any machine can make a list of, so that whoever tries fails at once
+
+    def __getitem__(self, place):
+        return 5
+
+
+def test_what_is_too_long_is_not_read():
+    """A range(10**9) would fill the memory."""
+    read = []
+
+    class Long(collections.abc.Sequence):
+        def __len__(self):
+            return 1000
+
+        def __getitem__(self, place):
+            read.append(place)
+            return (5,)[place // 1000]
+
+    assert not is_right(Long(), 5) and not is_right(Long(), [5, 5]) and read == []
+
+
+class Negative(Endless):
+    def __len__(self):
+        return -1
+
+
+STRANGE = np.empty(2, object)
+STRANGE[0] = Evil()
+ZOO = [
+    Evil(), Evil, Frame(), Endless(), Negative(), recursive(), range(10**18), raises(ValueError()), iter([1]),
+    (x for x in ()), int, type, object(), ..., NotImplemented, sys, np, {5}, frozenset(), {"a": 5}, {}, [], (),
+    [[]], [[], [1]], [None, [None]], b"5\0", "\0", "\ud800", "9" * 5000, "1e999999999", "1/0", "9" * 100_000 + "x",
+    bytearray(b"5"), memoryview(b"5"), 10**400, -(10**400), 1j, np.complex64(1), float("inf"), float("nan"),
+    decimal.Decimal("NaN"), decimal.Decimal("sNaN"), fractions.Fraction(10**400, 3), np.datetime64("2015-11-19"),
+    np.datetime64("NaT"), np.timedelta64(1), datetime.date(2015, 11, 19), np.zeros(3, "i4,f8"), np.zeros((0, 3)),
+    STRANGE, np.ma.masked, np.ma.array([5], mask=[True]), np.void(b"5"), np.array(["a"]),
+    tf.constant("5"), tf.constant(1j), tf.ragged.constant([[1], [1, 2]]), tf.sparse.eye(2), tf.float32,
+    tf.TensorShape([None, 5]), keras.Input((2,)), keras.layers.Dense(1), keras.Sequential(), tf.data.Dataset.range(3),
+    collections.deque([object()]), collections.Counter("a"), types.SimpleNamespace(shape=(), dtype="int"), slice(1),
+    re.compile("5"), [Evil()], (5, Evil()), {"a": Evil()}, lambda: None, lambda *_: Evil(), quits, staticmethod(quits),
+    EvilError(), "5" * 10**6,
+]  # fmt: skip
+RIGHTS = [5, 0.5, [5, 7], [], [[1, 2], [3, 4]], True, [True, False], "neither", {"a", "b"}, np.eye(2), 2**70, 1e300,
+          lambda answer: answer(3) == 9, lambda answer: len(answer) == 2 and answer[0] > 1,
+          lambda answer: np.allclose(answer, 5), lambda answer: answer == 5, lambda answer: answer]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", range(len(RIGHTS)))
+@pytest.mark.filterwarnings("ignore")
+def test_nothing_raises_and_nothing_strange_is_right(number):
+    right = RIGHTS[number]
+    found = [said(answer, right).startswith("Right.") for answer in ZOO]
+    if not callable(right):
+        allowed = {0: {np.ma.MaskedArray}, 3: {list, tuple}}.get(number, set())
+        assert {type(answer) for answer, passed in zip(ZOO, found) if passed} <= allowed
+
+
+leaves = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.complex_numbers(), st.text(), st.binary(),
+    st.decimals(), st.fractions(), st.dates(),
+    st.integers(0, len(ZOO) - 1).map(lambda place: ZOO[place]),
+)  # fmt: skip
+anything = st.recursive(
+    leaves,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4),
+        st.lists(inner, max_size=4).map(tuple),
+        st.dictionaries(st.text(), inner, max_size=3),
+        inner.map(lambda value: lambda *_: value),
+    ),
+    max_leaves=8,
+)
+
+
+@pytest.mark.filterwarnings("ignore")
+@settings(deadline=None)
+@given(anything, st.sampled_from(RIGHTS))
+def test_no_answer_at_all_raises(answer, right):
+    said(answer, right)
+
+
+@settings(deadline=None)
+@given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6))
+@example(0.0, -0.0)
+def test_numbers_are_right_exactly_within_the_tolerance(answer, right):
+    expected = abs(answer - right) <= 1e-6
+    forms = [answer, [answer], repr(answer), np.float64(answer), f" {answer!r}\n", f"{answer!r}/1"]
+    if abs(abs(answer - right) - 1e-6) > 1e-9:  # rounding may decide in between
+        assert [is_right(form, right) for form in forms] == [expected] * len(forms)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(-9, 9), min_size=2, max_size=4), st.lists(st.integers(-9, 9), max_size=5))
+def test_lists_are_right_if_they_are_equal(right, answer):
+    forms = [answer, tuple(answer), np.array(answer), [float(part) for part in answer]]
+    assert [is_right(form, right) for form in forms] == [answer == right] * 4
+    assert is_right(right, right) and not is_right([*right, 0], right) and not is_right([right], right)
+
+
+@settings(deadline=None)
+@given(st.text(), st.sampled_from(["neither", "too strong", "-1", "D(x) > 0.5"]))
+def test_a_text_is_right_only_if_its_words_are(answer, right):
+    bare = re.sub(r"[\W_]", "", answer).casefold()
+    assert not is_right(answer, right) or bare == re.sub(r"[\W_]", "", right).casefold()
+
+
+def test_an_output_that_knows_few_characters(monkeypatch):
+    out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", out)
+    course.check(raises(ValueError("画")), lambda answer: answer(), HINT)
+    out.flush()
+    assert out.buffer.getvalue() == b"Not yet: your code raised ValueError: \\u753b\n"
+    monkeypatch.setattr(sys, "stdout", None)
+    course.check(5, 5, HINT)
+
+
+TABLES = sorted(path.stem for path in (ROOT / "assets" / "tables").glob("*.csv"))
+
+
+def test_a_table_is_read_a_dictionary_a_row():
+    rows = course.table("remedies")
+    assert len(rows) == 10 * 5 * 4  # arms, seeds, moments
+    assert rows[0] == {
+        "arm": "bad",
+        "seed": "0",
+        "step": "200",
+        "kid_raw": "25.2536",
+        "kid_averaged": "21.8742",
+        "images_per_second": "7139",
+        "d_real": "0.9655",
+        "d_fake": "0.0468",
+    }
+    assert {row["arm"] for row in rows} >= {"bad", "R1 no norm", "alternating", "preset"}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_table_has_a_value_in_each_column_of_each_row(name):
+    rows = course.table(name)
+    assert rows and all(row.keys() == rows[0].keys() and None not in row.values() for row in rows)
+    assert not [word for row in rows for word in [*row.keys(), *row.values()] if word.startswith("#")]  # no notes
+    lines = (ROOT / "assets" / "tables" / f"{name}.csv").read_text(encoding="utf-8").splitlines()
+    assert len(rows) == len([line for line in lines if not line.startswith("#")]) - 1
+
+
+@pytest.mark.parametrize("name", ["remedy", "remedies.csv", "", "README"])
+def test_a_table_that_is_not_there_is_told_with_those_that_are(name):
+    with pytest.raises(ValueError) as error:
+        course.table(name)
+    assert str(error.value) == f"table must be one of {', '.join(TABLES)}, got {name!r}."

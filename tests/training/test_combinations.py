@@ -1,0 +1,206 @@
+"""Every two options of a training together: a step or three each, stopped, resumed and used, and what is said of it.
+
+Each row of ROWS is one training, and every two values of two options meet in one of them. The rows of a strategy run
+in a process of its own, because TensorFlow takes devices and hosts only before it has begun to compute.
+"""
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import dcgan_here
+from PIL import Image
+
+OPTIONS = ("strategy", "conditional", "pack", "precision", "score_every", "normalization", "augment", "r1", "source")
+ROWS = [
+    ("one", False, 1, "mixed_float16", 1, "spectral", "translation", 0, "grey"),
+    ("one", True, 1, "mixed_float16", 0, "spectral", "", 1, "colour"),
+    ("one", False, 2, "mixed_bfloat16", 0, "none", "", 0, "grey"),
+    ("one", True, 1, "mixed_float16", 0, "batch", "noise", 0, "grey"),
+    ("one", False, 1, "float32", 0, "batch", "noise", 1, "colour"),
+    ("mirrored", False, 2, "float32", 0, "batch", "", 1, "colour"),
+    ("mirrored", True, 1, "mixed_bfloat16", 1, "batch", "translation", 1, "grey"),
+    ("mirrored", False, 2, "mixed_float16", 1, "none", "translation", 0, "colour"),
+    ("mirrored", False, 2, "mixed_bfloat16", 1, "spectral", "noise", 0, "colour"),
+    ("hosts", True, 1, "mixed_bfloat16", 0, "none", "noise", 0, "colour"),
+    ("hosts", False, 2, "float32", 1, "none", "noise", 1, "grey"),
+    ("hosts", True, 1, "float32", 0, "spectral", "translation", 0, "colour"),
+    ("hosts", False, 2, "mixed_float16", 1, "batch", "", 0, "grey"),
+]
+STRATEGIES = ("one", "mirrored", "hosts")
+NAMES = ["-".join(map(str, row)) for row in ROWS]
+BATCH, DARK, LIGHT = 36, 90, 30  # pictures a batch and of each kind: one in four is light
+
+
+def pairs(row):
+    return {frozenset(pair) for pair in itertools.combinations(zip(OPTIONS, row), 2)}
+
+
+def test_every_two_values_of_two_options_meet():
+    values = [sorted({row[place] for row in ROWS}, key=str) for place in range(len(OPTIONS))]
+    every = {
+        frozenset({(OPTIONS[a], x), (OPTIONS[b], y)})
+        for a, b in itertools.combinations(range(len(OPTIONS)), 2)
+        for x in values[a]
+        for y in values[b]
+    }
+    refused = {frozenset({("conditional", True), ("pack", 2)})}  # in a sentence: test_main
+    assert every - set().union(*map(pairs, ROWS)) == refused
+
+
+def pictures(folder: Path, source: str) -> Path:
+    """A folder of two kinds of pictures, three dark ones for each light one."""
+    rng = np.random.default_rng(0)
+    size, shape = (28, (28, 28)) if source == "grey" else (32, (32, 32, 3))
+    for name, count, low in (("dark", DARK, 0), ("light", LIGHT, 155)):
+        (folder / source / name).mkdir(parents=True)
+        for number in range(count):
+            noise = rng.integers(low, low + 100, shape, dtype=np.uint8)
+            if source == "colour":
+                noise[..., 0] //= 3  # as colourful as pictures are
+            Image.fromarray(noise).save(folder / source / name / f"{number}.png")
+    assert size
+    return folder / source
+
+
+def train_once(folder: Path, row: tuple) -> dict:
+    """Trains a row by the command, resumes it, and uses what came of it. Returns all that was said and counted."""
+    from dcgan_keras.applications import latent
+    from dcgan_keras.evaluation import scores
+    from dcgan_keras.training import newest_generator
+
+    given = dict(zip(OPTIONS, row))
+    run = folder / "run"
+    source = folder.parent / given["source"]
+    small = ["--g-filters", 2, "--d-filters", 3, "--latent-dim", 4, "--frames", 2, "--batch-size", BATCH]
+    size = ["--image-size", 28 if given["source"] == "grey" else 32]
+    options = ["--source", source, "--score-every", given["score_every"], "--precision", given["precision"]]
+    options += ["--pack", given["pack"], "--normalization", given["normalization"], "--augment", given["augment"]]
+    options += ["--r1-gamma", given["r1"], "--preset", "laptop" if given["source"] == "grey" else "laptop64"]
+    options += ["--conditional"] * given["conditional"]
+    where = ["--strategy", given["strategy"], *["--replicas", 2] * (given["strategy"] == "mirrored")]
+
+    asked, draw = [], scores.draw
+    scores.draw = lambda generator, count, seed=0, labels=None: (
+        asked.append(labels) or draw(generator, count, seed, labels)
+    )
+    said = {}
+
+    def does(name, *arguments):
+        result = dcgan_here(*arguments, cwd=folder)
+        said[name] = {"code": result.returncode, "out": result.stdout, "err": result.stderr}
+
+    if given["pack"] > 1:
+        wrong = ["--batch-size", BATCH + 2 - BATCH % 2 + 1] if given["strategy"] != "mirrored" else ["--pack", 5]
+        does("wrong", "train", "--run", run, *options, *small, *size, *wrong, "--epochs", 1, *where)
+        said["wrong"]["folder"] = run.exists()
+    does("train", "train", "--run", run, *options, *small, *size, "--epochs", 1, *where)
+    does("resume", "train", "--resume", "--run", run, "--epochs", 2, *where)
+    scored = [np.bincount(labels, minlength=2).tolist() for labels in asked if labels is not None]
+    if given["conditional"]:
+        does("sample", "sample", run, "--out", "new.png", "--class", "light")
+    if given["score_every"]:
+        does("evaluate", "evaluate", run, "--count", 10)
+    try:
+        generator = newest_generator(run)
+        found = latent.search(generator, lambda x: x, np.zeros((1, *generator.output_shape[1:])), steps=1, restarts=2)
+        said["search"] = list(found.latents.shape)
+    except ValueError as error:
+        said["search"] = str(error)
+    scores.draw = draw
+    history = (run / "history.csv").read_text(encoding="utf-8") if (run / "history.csv").is_file() else ""
+    return {"said": said, "scored": scored, "history": history, "files": sorted(path.name for path in run.glob("*"))}
+
+
+def main(strategy: str, folder: str) -> None:
+    os.environ["TF_CONFIG"] = json.dumps(
+        {"cluster": {"worker": ["127.0.0.1:0"]}, "task": {"type": "worker", "index": 0}}
+    )
+    folder = Path(folder)
+    for source in ("grey", "colour"):
+        pictures(folder, source)
+    found = {}
+    for name, row in zip(NAMES, ROWS):
+        if row[0] == strategy:
+            (folder / name).mkdir()
+            found[name] = train_once(folder / name, row)
+    (folder / "found.json").write_text(json.dumps(found), encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def found(tmp_path_factory):
+    """What came of the rows of a strategy, made when it is first asked for."""
+    made = {}
+
+    def of(strategy):
+        if strategy not in made:
+            folder = tmp_path_factory.mktemp(strategy)
+            command = [sys.executable, __file__, strategy, folder]
+            environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])}
+            result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
+            assert result.returncode == 0, result.stderr
+            made[strategy] = json.loads((folder / "found.json").read_text(encoding="utf-8"))
+        return made[strategy]
+
+    return of
+
+
+@pytest.mark.parametrize(("name", "row"), list(zip(NAMES, ROWS)), ids=NAMES)
+def test_it_trains_resumes_and_says_what_it_does(found, name, row):
+    came, given = found(row[0])[name], dict(zip(OPTIONS, row))
+    said, scored, told = came["said"], given["score_every"], given["conditional"]
+    for command in said.keys() - {"wrong", "search"}:
+        assert said[command]["code"] == 0, f"{command}: {said[command]['err']}"
+        assert "Traceback" not in said[command]["err"]
+    count = DARK + LIGHT - scored * (DARK + LIGHT) // 10
+    lines = said["train"]["out"].splitlines()
+    kind, preset = ("28x28, grey", "laptop") if given["source"] == "grey" else ("32x32, colour", "laptop64")
+    steps = count // BATCH
+    at = lines.index(next(line for line in lines if line.startswith("Training ")))
+    assert lines[at].startswith(f"Training {preset} on {count} images from ")
+    assert lines[at + 1] == f"Images of {kind}; 1 epochs of {steps} steps of {BATCH}: {steps} steps"
+    assert ("Told apart: dark, light" in lines) == told
+    replicas = "Device: 2 replicas in step, CPU devices, 1 host." if row[0] == "mirrored" else "Device: CPU, "
+    assert any(line.startswith(replicas) for line in lines) and lines[-1].startswith("Done. See ")
+    assert any(line.startswith("epoch   1/1") for line in lines)
+    assert any(line.startswith("epoch   2/2") for line in said["resume"]["out"].splitlines())
+    for command in ("train", "resume"):
+        warned = said[command]["err"].splitlines()
+        assert len(warned) == 1 and "steps are few" in warned[0], warned
+    rows = came["history"].splitlines()[1:]
+    numbers = np.array([line.split(",")[1:] for line in rows], float)
+    assert len(rows) == 2 and np.isfinite(numbers).all()
+    assert {"training.gif", "samples.png", "generator.keras"} <= set(came["files"])
+    assert ({"best.keras", "scores.csv", "logit_gap.csv"} <= set(came["files"])) == bool(scored)
+    if scored:
+        assert "best.keras, chosen on these images" in said["evaluate"]["out"]
+
+
+@pytest.mark.parametrize(("name", "row"), [each for each in zip(NAMES, ROWS) if each[1][1]])
+def test_networks_that_are_told_are_judged_and_used_as_such(found, name, row):
+    """Each kind is drawn as often as the held-out pictures have it, and what is not for them is refused."""
+    came = found(row[0])[name]
+    assert came["said"]["search"] == (
+        "This generator is told classes: only one that draws from latent vectors alone is searched."
+    )
+    if row[OPTIONS.index("score_every")]:
+        assert len(came["scored"]) == 2 and came["scored"][0] == came["scored"][1]
+        dark, light = came["scored"][0]
+        assert dark + light == 12 and dark > light
+
+
+@pytest.mark.parametrize(("name", "row"), [each for each in zip(NAMES, ROWS) if each[1][2] > 1])
+def test_a_batch_that_is_no_whole_pack_leaves_no_folder(found, name, row):
+    said = found(row[0])[name]["said"]
+    assert said["wrong"]["code"] == 2 and not said["wrong"]["folder"]
+    assert "images at a time: a batch of" in said["wrong"]["err"] and said["wrong"]["err"].count("\n") == 1
+    assert said["search"] == [1, 2, 4]
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

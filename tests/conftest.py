@@ -159,21 +159,22 @@ def pixels(page, canvas="#picture"):
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def images():
     """80 uint8 images of 28x28x1, noise with a seed: twenty batches of the tiny recipe."""
-    return np.random.default_rng(0).integers(0, 256, (80, 28, 28, 1), dtype=np.uint8)
+    noise = np.random.default_rng(0).integers(0, 256, (80, 28, 28, 1), dtype=np.uint8)
+    noise.flags.writeable = False  # all tests share it
+    return noise
 
 
 @pytest.fixture(scope="session")
-def trained_run(tmp_path_factory):
+def trained_run(tmp_path_factory, images):
     """A run folder of the tiny recipe on noise, trained to its end."""
     from dcgan_keras import training
     from dcgan_keras.training import runs
 
-    noise = np.random.default_rng(0).integers(0, 256, (80, 28, 28, 1), dtype=np.uint8)
     run = runs.create(runs.Run(tmp_path_factory.mktemp("runs") / "tiny", TINY))
-    training.train(run, noise, verbose=0)
+    training.train(run, images, verbose=0)
     return runs.open_run(run.folder)
 
 
@@ -207,7 +208,11 @@ def lively(generator):
     return generator
 
 
+def all_variables(gan) -> list:
+    """Everything a training run carries along."""
+    return [*gan.variables, *gan.g_optimizer.variables, *gan.d_optimizer.variables]
+
+
 def all_weights(gan) -> np.ndarray:
-    """Everything a training run carries along, as one flat float64 vector."""
-    variables = [*gan.variables, *gan.g_optimizer.variables, *gan.d_optimizer.variables]
-    return np.concatenate([np.asarray(variable, np.float64).ravel() for variable in variables])
+    """The same as one flat float64 vector."""
+    return np.concatenate([np.asarray(variable, np.float64).ravel() for variable in all_variables(gan)])

@@ -20,9 +20,19 @@ def blocks(text, language):
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
+# Put in after the imports: networks that are not told how wide they are have 2 channels, not 16, and train in seconds.
+NARROW = """
+from dcgan_keras import models, presets
+for build in (models.build_generator, models.build_discriminator):
+    build.__kwdefaults__["filters"] = 2
+presets.PRESETS["laptop"] = presets.get("laptop", g_filters=2, d_filters=2)
+"""
+
+
 def pasted(found, folder):
     """Runs blocks one after the other, in a process of its own, as a reader would paste them."""
-    command = [sys.executable, "-W", "error::UserWarning", "-c", "\n".join(found)]
+    code = "\n".join(found).replace("gan = DCGAN", f"{NARROW}gan = DCGAN", 1)
+    command = [sys.executable, "-W", "error::UserWarning", "-c", code]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True)
 
 
@@ -38,7 +48,7 @@ def test_the_onnx_block(tmp_path):
     first, *_ = blocks(PAGE, "python")
     (onnx,) = [block for block in blocks(PAGE, "python") if "to_onnx" in block]
     result = pasted([first, onnx], tmp_path)
-    assert result.returncode == 0 and (tmp_path / "generator.onnx").stat().st_size > 100_000, result.stderr
+    assert result.returncode == 0 and (tmp_path / "generator.onnx").stat().st_size > 50_000, result.stderr
 
 
 def test_the_step_of_ones_own_is_the_one_that_was_measured():

@@ -5,7 +5,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import TINY, all_weights
+from conftest import TINY, all_variables, all_weights
 from dcgan_keras import data, layers, losses, models, training
 from dcgan_keras.gan import DCGAN
 from dcgan_keras.training import devices
@@ -300,10 +300,12 @@ def test_tuples_mean_their_images_and_bytes_are_scaled(images):
         "a PyDataset": Batches(),
         "a generator": ((scaled[8 * n : 8 * n + 8], labels[:8]) for n in range(10)),
     }
-    expected = None
+    gan, expected = tiny(), None  # one model, put back to its start: what it has compiled it need not compile again
+    start = values(all_variables(gan))
+    assert gan.real_images(scaled[:5]).shape[0] == 5
     for name, x in ways.items():
-        gan = tiny()
-        assert gan.real_images(scaled[:5]).shape[0] == 5
+        for variable, value in zip(all_variables(gan), start):
+            variable.assign(value)
         gan.fit(x, batch_size=8 if name == "an array" else None, verbose=0, shuffle=False)
         # Not the step counters: at the end of a stream of unknown length TensorFlow counts one that it does not take.
         found = np.concatenate([np.ravel(v) for n in (gan.generator, gan.discriminator) for v in values(n.variables)])
@@ -410,8 +412,14 @@ def test_weights_of_samples_and_classes_are_refused(images):
     assert not any(moved(before, gan.generator.trainable_variables))
 
 
+@pytest.fixture(scope="module")
+def any_gan():
+    """Whatever it has learned: what TensorFlow has compiled for one test it need not compile for the next."""
+    return tiny()
+
+
 @pytest.mark.parametrize("form", ["array", "dataset", "PyDataset", "generator", "uint8", "whole range"])
-def test_images_scaled_to_half_the_range_are_a_warning(images, form):
+def test_images_scaled_to_half_the_range_are_a_warning(any_gan, images, form):
     """`Rescaling(1 / 255)` is the most usual line in Keras."""
     half = np.float32(images[:16]) / 255
 
@@ -432,7 +440,7 @@ def test_images_scaled_to_half_the_range_are_a_warning(images, form):
     }[form]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        tiny().fit(x, batch_size=8 if isinstance(x, np.ndarray) else None, verbose=0)
+        any_gan.fit(x, batch_size=8 if isinstance(x, np.ndarray) else None, verbose=0)
     said = [str(each.message) for each in caught if "half of the range [-1, 1]" in str(each.message)]
     assert len(said) == (form not in ("uint8", "whole range"))
 
@@ -764,7 +772,7 @@ def test_networks_learn_to_draw_what_they_are_told(images):
     gan.compile(*(keras.optimizers.Adam(rate, beta_1=0.5) for rate in (5e-3, 1e-3)))
     labels = np.arange(80) % 2
     plain = np.broadcast_to(np.uint8(255) * labels[:, None, None, None].astype(np.uint8), images.shape).copy()
-    gan.fit(data.make_dataset(plain, labels, batch_size=16), epochs=40, verbose=0)
+    gan.fit(data.make_dataset(plain, labels, batch_size=16).repeat(40), verbose=0)  # one epoch: each takes its time
     vectors = gan.latent_vectors(20, 0)
     black, white = (float(np.mean(gan(vectors, labels=[label] * 20))) for label in (0, 1))
     assert black < -0.5 and white > 0.5

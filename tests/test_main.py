@@ -45,9 +45,9 @@ def test_train_fills_a_folder_and_says_where(cli_run):
     assert result.stderr.count("\n") == 1 and "Warning: 40 steps are few" in result.stderr
 
 
-def test_a_second_run_takes_the_next_folder(cli_run):
+def test_a_second_run_takes_the_next_folder(cli_run, pictures):
     folder, _ = cli_run
-    result = dcgan_here("train", "--epochs", 1, *TINY_OPTIONS, cwd=folder.parents[1])
+    result = dcgan_here("train", "--source", pictures, *SMALL, cwd=folder.parents[1])
     assert result.returncode == 0, result.stderr
     assert (folder.parent / "laptop-2" / "training.gif").is_file()
 
@@ -181,8 +181,8 @@ def test_colour_is_trained_scored_and_watched_without_a_network(tmp_path):
     assert result.returncode == 0, result.stderr
     assert "usually of 64 pixels" in result.stdout and "on 1,720 images from bundled:emoji" in result.stdout
     assert len(callbacks.read_rows(tmp_path / "run" / "logit_gap.csv", *callbacks.GAP)) == 1
-    scored = dcgan_here("evaluate", tmp_path / "run", cwd=tmp_path)
-    assert scored.returncode == 0 and "318 images against bundled:emoji, split test; extractor emoji" in scored.stdout
+    scored = dcgan_here("evaluate", tmp_path / "run", "--count", 50, cwd=tmp_path)
+    assert scored.returncode == 0 and "50 images against bundled:emoji, split test; extractor emoji" in scored.stdout
 
 
 def test_a_batch_larger_than_the_folder_names_the_option(pictures, tmp_path):
@@ -201,8 +201,9 @@ def test_scores_that_would_need_a_download_are_refused_before_there_is_a_folder(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has another way to send Ctrl-C")
-def test_ctrl_c_leaves_a_run_and_says_how_to_go_on(tmp_path):
-    command = [sys.executable, "-u", "-m", "dcgan_keras", "train", "--run", "my run", "--epochs", "500", *TINY_OPTIONS]
+def test_ctrl_c_leaves_a_run_and_says_how_to_go_on(pictures, tmp_path):
+    options = ["--source", str(pictures), "--run", "my run", *SMALL[2:], "--epochs", "500", "--batch-size", "2"]
+    command = [sys.executable, "-u", "-m", "dcgan_keras", "train", *options]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     # A test suite that runs in the background ignores Ctrl-C, and so would its children.
     heeds = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}

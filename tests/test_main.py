@@ -201,9 +201,8 @@ def test_scores_that_would_need_a_download_are_refused_before_there_is_a_folder(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has another way to send Ctrl-C")
-def test_ctrl_c_leaves_a_run_and_says_how_to_go_on(pictures, tmp_path):
-    options = ["--source", str(pictures), "--run", "my run", *SMALL[2:], "--epochs", "500", "--batch-size", "2"]
-    command = [sys.executable, "-u", "-m", "dcgan_keras", "train", *options]
+def test_ctrl_c_leaves_a_run_and_says_how_to_go_on(tmp_path):
+    command = [sys.executable, "-u", "-m", "dcgan_keras", "train", "--run", "my run", "--epochs", "500", *TINY_OPTIONS]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     # A test suite that runs in the background ignores Ctrl-C, and so would its children.
     heeds = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}

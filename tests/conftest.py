@@ -49,8 +49,8 @@ PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobil
 # The files that take longest, longest first: given out last, they would leave the other processes idle at the end. A
 # file is for one process, which makes what its tests share once. (xdist's groups do nothing under pytest 9.2.)
 SLOW = (
-    "test_devices", "test_combinations", "test_benchmarks", "test_trainer", "test_main", "test_gan", "test_classroom",
-    "test_notebooks", "test_readme", "test_export", "test_sources",
+    "test_benchmarks", "test_devices", "test_combinations", "test_main", "test_gan", "test_readme", "test_trainer",
+    "test_classroom", "test_notebooks", "test_export",
 )  # fmt: skip
 
 

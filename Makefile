@@ -9,7 +9,7 @@ PYTEST := OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 \
 # File by file, in the order of tests/conftest.py.
 SPREAD := --dist loadfile --no-loadscope-reorder
 
-.PHONY: quickstart test lint unit lessons pages nbval site classroom check fuzz mutants notebooks format address clean
+.PHONY: quickstart test lint unit lessons pages nbval site classroom check fuzz mutants again notebooks format address clean
 
 quickstart: .venv/ready  ## Train on the bundled clothes: a few minutes, into runs/
 	$(BIN)/python -m dcgan_keras train
@@ -61,6 +61,9 @@ fuzz: .venv/ready  ## Make up fifty times as many malformed inputs as `unit` doe
 
 mutants: .venv/ready  ## Break the module in many places, one at a time, and count what no test notices: an hour or less
 	$(BIN)/python tests/mutants.py
+
+again: .venv/ready  ## Make a cheap part of every table again, and compare it with the one that is here: 15 minutes
+	$(BIN)/python benchmarks/again.py
 
 notebooks: .venv/ready  ## Execute every notebook in full and store its outputs, or some: NOTEBOOKS=notebooks/08*.ipynb
 	$(BIN)/jupyter nbconvert --to notebook --inplace --execute --ExecutePreprocessor.record_timing=False $(NOTEBOOKS)

@@ -1,6 +1,6 @@
 """Moving garments, and tables and chairs of voxels: the table that notebook 17 reads.
 
-    python benchmarks/beyond_images.py [--voxel-steps 6000] [--clip-steps 2000] [--jobs 2] [--csv FILE]
+    python benchmarks/beyond_images.py [--arms voxels ...] [--seeds 0 1 2] [--steps 6000] [--jobs 2] [--csv FILE]
 
 Five arms, three seeds each. `voxels`: tables and chairs of 16x16x16, with heights as channels. `mirrored`: the same by
 a generator that draws the left half alone and mirrors it. `motion`: clips of 16 frames of 32x32, by a generator that
@@ -18,14 +18,12 @@ between a step and the next), drift (mean distance of the features of a frame fr
 of the garments in a middle frame against those of the real clips).
 """
 
-import itertools
 import time
-from pathlib import Path
 
 import dcgan_keras  # first: it keeps TensorFlow's start-up lines away
 import keras
 import numpy as np
-import resumable
+import tables
 import tensorflow as tf
 from dcgan_keras import data, models
 from dcgan_keras.evaluation import extractors, metrics
@@ -33,7 +31,6 @@ from keras import layers, ops
 
 ARMS = ("voxels", "mirrored", "motion", "channels", "placed")
 SEEDS = (0, 1, 2)
-TABLE = Path(__file__).parents[1] / "assets" / "tables" / "beyond_images.csv"
 HEAD = ("arm", "seed", "steps", "seconds", "measure", "value")
 SIDE = 16  # voxels
 FRAMES, SIZE, GARMENT = 16, 32, 14  # frames of a clip, pixels of a frame and of a garment
@@ -383,21 +380,10 @@ def train(run: tuple[str, int, int]) -> list[tuple]:
     return [(arm, seed, steps, f"{seconds:.0f}", name, f"{value:.4f}") for name, value in found.items()]
 
 
-def main() -> None:
-    parser = resumable.parser(__doc__, TABLE, jobs=2)
-    parser.add_argument("--voxel-steps", type=int, default=6_000)
-    parser.add_argument("--clip-steps", type=int, default=2_000)
-    arguments = parser.parse_args()
-    steps = {arm: arguments.voxel_steps if arm in SHAPES else arguments.clip_steps for arm in ARMS}
-    rows = [row for row in resumable.read(arguments.csv) if int(row[2]) >= steps[row[0]]]
-    done = {tuple(row[:2]) for row in rows}
-    wanted = [(arm, seed, steps[arm]) for seed, arm in itertools.product(SEEDS, ARMS) if (arm, str(seed)) not in done]
-
-    def order(row):
-        return ARMS.index(row[0]), int(row[1])
-
-    resumable.add(arguments.csv, HEAD, rows, train, wanted, arguments.jobs, order)
+RUNS = [(arm, seed) for seed in SEEDS for arm in ARMS]
+LENGTHS = {arm: 6_000 if arm in SHAPES else 2_000 for arm in ARMS}
+TABLE = tables.Table("beyond_images", HEAD, ("arm", "seed"), ("measure",), RUNS, train, steps=LENGTHS, jobs=2)
 
 
 if __name__ == "__main__":
-    main()
+    TABLE.main()

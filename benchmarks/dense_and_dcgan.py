@@ -1,12 +1,12 @@
 """A dense GAN and a DCGAN of equal size and equal training time: the table that notebook 01b reads.
 
-    python benchmarks/dense_and_dcgan.py [--only NAME ...] [--keep FOLDER] [--csv FILE]
+    python benchmarks/dense_and_dcgan.py [--arms "dense photographs" ...] [--seeds 0 1 2] [--steps 580] [--csv FILE]
 
 Both have 176,000 parameters and learn from the bundled images. The numbers of steps are what each took in one minute
 on a 2-core CPU, so they are fixed here and the result depends on no clock. Each network is trained with three seeds on
-photographs, and for half of the steps on the same photographs with all pixels shuffled in one fixed way. One training
-is one file in FOLDER (runs/dense_and_dcgan): a second call makes only those that are missing, then writes the table.
-All 12 are nine minutes of training on such a machine, and the scoring; `--only dense-photographs-0 ...` names some.
+photographs, and for half of the steps on the same photographs with all pixels shuffled in one fixed way. Runs that
+are in the file already, as long, are not done again. All 12 are nine minutes of training on such a machine, and the
+scoring.
 
 Columns: network, pixels (photographs or shuffled), seed, steps, share (of the whole training), then of 5,000 images
 against the 5,000 bundled test images: fid, precision and recall by the extractor `fashion`; quick_fid and quick_recall
@@ -14,13 +14,10 @@ by a classifier that was trained for a few seconds; pixel_recall, in the space o
 neighbours, the mean difference of two neighbouring pixels as a share of that of any two (0.27 in photographs).
 """
 
-import argparse
-import csv
-from pathlib import Path
-
 import dcgan_keras
 import keras
 import numpy as np
+import tables
 import tensorflow as tf
 from dcgan_keras import data, models, plots, presets
 from dcgan_keras.evaluation import extractors, metrics
@@ -28,14 +25,11 @@ from keras import layers
 
 STEPS = {"dense": 37_148, "convolutional": 5_973}  # what one minute held, on two cores of an AMD EPYC
 SHARES = [1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1]
-RUNS = {
-    f"{network}-{pixels}-{seed}": (network, pixels, seed)
-    for pixels in ("photographs", "shuffled")
-    for network in STEPS
-    for seed in range(3)
-}
+PIXELS = {"photographs": 1, "shuffled": 0.5}  # share of the steps
 ORDER = np.random.default_rng(0).permutation(28 * 28)  # of the shuffled pixels, and of "any two pixels"
 COUNT = 5_000
+SCORES = ("fid", "precision", "recall", "quick_fid", "quick_recall", "pixel_recall", "neighbours")
+HEAD = ("network", "pixels", "seed", "steps", "share", *SCORES)
 
 
 def dense_networks() -> tuple[keras.Sequential, keras.Sequential]:
@@ -111,10 +105,15 @@ def neighbours(images: np.ndarray) -> float:
     return float(np.abs(np.diff(images, axis=2)).mean() / np.abs(flat - flat[:, ORDER]).mean())
 
 
-def train(judge: Judge, network: str, pixels: str, seed: int) -> list[dict]:
-    """Trains one GAN and scores it on its way; with shuffled pixels, for half of the steps, at the end alone."""
+def train(run: tuple[str, str, int, int]) -> list[tuple]:
+    """Trains one GAN, for (network, pixels, seed, steps), and scores it on its way.
+
+    With shuffled pixels it takes half of the steps, and is scored at the end alone.
+    """
+    network, pixels, seed, steps = run
+    judge = Judge()
     keras.utils.set_random_seed(seed)
-    settings = presets.get("laptop")
+    settings = presets.get("plain28")
     if network == "dense":
         networks = dense_networks()
     else:
@@ -130,48 +129,26 @@ def train(judge: Judge, network: str, pixels: str, seed: int) -> list[dict]:
     batches = iter(data.make_dataset(images, batch_size=settings.batch_size, seed=seed).repeat())
     step = tf.function(gan.train_step)
 
-    moments = {round(share * STEPS[network]): share for share in (SHARES if pixels == "photographs" else [0.5])}
+    shares = SHARES if pixels == "photographs" else [PIXELS[pixels]]
+    moments = {round(share * STEPS[network]): share for share in shares}
     if network == "dense" and pixels == "photographs":
         moments[STEPS["convolutional"]] = STEPS["convolutional"] / STEPS["dense"]  # as many steps as the other one
+    moments = {number: share for number, share in moments.items() if number <= steps}
     rows = []
-    for number in range(1, max(moments) + 1):
+    for number in range(1, max(moments, default=0) + 1):
         step(next(batches))
         if number in moments:
             fakes = plots.to_uint8(gan(gan.latent_vectors(COUNT, step=0)))
             fakes = shuffled(fakes, np.argsort(ORDER)) if pixels == "shuffled" else fakes
-            row = {"network": network, "pixels": pixels, "seed": seed, "steps": number}
-            rows.append(row | {"share": moments[number]} | judge.scores(fakes))
-            print({name: round(value, 4) if isinstance(value, float) else value for name, value in rows[-1].items()})
+            values = moments[number], *judge.scores(fakes).values()
+            rows.append((network, pixels, seed, number, *(f"{value:.4g}" for value in values)))
     return rows
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="*", choices=RUNS, default=list(RUNS), metavar="NAME")
-    parser.add_argument("--keep", type=Path, default=Path("runs") / "dense_and_dcgan")
-    parser.add_argument("--csv", type=Path, default=data.assets_folder() / "tables" / "dense_and_dcgan.csv")
-    arguments = parser.parse_args()
-
-    arguments.keep.mkdir(parents=True, exist_ok=True)
-    judge = None
-    for name in arguments.only:
-        path = arguments.keep / f"{name}.csv"
-        if not path.is_file():
-            judge = judge or Judge()
-            write(path, train(judge, *RUNS[name]))
-    done = [path for path in (arguments.keep / f"{name}.csv" for name in RUNS) if path.is_file()]
-    rows = [row for path in done for row in csv.DictReader(path.read_text(encoding="utf-8").splitlines())]
-    write(arguments.csv, rows)
-    print(f"{arguments.csv}: {len(rows)} rows of {len(done)} of {len(RUNS)} trainings")
-
-
-def write(path: Path, rows: list[dict]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, rows[0], lineterminator="\n")
-        table.writeheader()
-        table.writerows({n: f"{v:.4g}" if isinstance(v, float) else v for n, v in row.items()} for row in rows)
+RUNS = [(network, pixels, seed) for seed in range(3) for pixels in PIXELS for network in STEPS]
+LENGTHS = {f"{network} {pixels}": round(PIXELS[pixels] * STEPS[network]) for pixels in PIXELS for network in STEPS}
+TABLE = tables.Table("dense_and_dcgan", HEAD, HEAD[:3], ("steps",), RUNS, train, steps=LENGTHS)
 
 
 if __name__ == "__main__":
-    main()
+    TABLE.main()

@@ -1,6 +1,6 @@
 """Few pictures, with and without augmentation: the table that notebook 13 reads.
 
-    python benchmarks/few_pictures.py [--steps 4000] [--jobs 2] [--csv FILE]
+    python benchmarks/few_pictures.py [--arms "100 translation" ...] [--seeds 0 ...] [--steps 4000] [--csv FILE]
 
 Each run is the `laptop64` preset on so many of the bundled emoji, chosen with its seed, for an equal number of steps.
 The arms are the values of `--augment`: none; translation; color,translation,cutout (arXiv 2006.10738). Three seeds. An
@@ -11,15 +11,11 @@ Columns: count of pictures trained on, augment, seed; step; kid of 1,911 images 
 pictures that it is trained on and of the test pictures; d_real and d_fake, means over the steps since the last row.
 """
 
-import itertools
-from pathlib import Path
-
-import resumable
+import tables
 
 COUNTS = (100, 500, 1_911)
 ARMS = ("", "translation", "color,translation,cutout")
 SEEDS = (0, 1, 2)
-TABLE = Path(__file__).parents[1] / "assets" / "tables" / "few_pictures.csv"
 EVERY = 1_000  # steps between two rows
 HEAD = ("count", "augment", "seed", "step", "kid", "training", "held_out", "d_real", "d_fake")
 
@@ -55,21 +51,9 @@ def train(run: tuple[int, str, int, int]) -> list[tuple]:
     return rows
 
 
-def main() -> None:
-    parser = resumable.parser(__doc__, TABLE, jobs=2)
-    parser.add_argument("--steps", type=int, default=4_000)
-    arguments = parser.parse_args()
-    rows = resumable.read(arguments.csv)
-    done = {tuple(row[:3]) for row in rows if int(row[3]) >= arguments.steps}
-    rows = [row for row in rows if tuple(row[:3]) in done]
-    wanted = [run for run in itertools.product(COUNTS, ARMS, SEEDS) if tuple(map(str, run)) not in done]
-    wanted = [(*run, arguments.steps) for run in wanted]
-
-    def order(row):
-        return int(row[0]), ARMS.index(row[1]), int(row[2]), int(row[3])
-
-    resumable.add(arguments.csv, HEAD, rows, train, wanted, arguments.jobs, order)
+RUNS = [(count, augment, seed) for seed in SEEDS for count in COUNTS for augment in ARMS]
+TABLE = tables.Table("few_pictures", HEAD, ("count", "augment", "seed"), ("step",), RUNS, train, steps=4_000, jobs=2)
 
 
 if __name__ == "__main__":
-    main()
+    TABLE.main()

@@ -1,6 +1,6 @@
 """Holes filled and noise removed, by a generator that never saw either and by what it must beat: notebook 14's table.
 
-    python benchmarks/inpainting.py [--jobs 2] [--csv FILE]
+    python benchmarks/inpainting.py [--arms center ...] [--seeds 0 1 2] [--jobs 2] [--csv FILE]
 
 256 bundled test pictures of clothes, chosen once, all with the same hole or each with its own noise. The committed
 generator was trained on Fashion-MNIST's training images, the other methods on the 10,000 bundled ones. In the colour
@@ -23,16 +23,14 @@ what it misses is off the generator's range.
 """
 
 import time
-from pathlib import Path
 
-import resumable
+import tables
 
 TASKS = ("center", "half", "random 80%", "noise 0.25", "noise 0.5", "everything", "colour center")
 METHODS = ("observed", "mean", "nearest", "biharmonic", "non-local means", "total variation", "gaussian", "regressor")
 METHODS += ("search", "truth")
 SEEDS = (0, 1, 2)
 COUNT, COLOUR_COUNT = 256, 64
-TABLE = Path(__file__).parents[1] / "assets" / "tables" / "inpainting.csv"
 HEAD = ("task", "method", "seed", "psnr", "psnr_se", "ssim", "ssim_se", "kid", "kid_se", "seconds")
 SEARCH = {"restarts": 4, "steps": 150, "learning_rate": 0.1}
 STEPS = 1_000  # of the regressor, 64 pictures each
@@ -300,18 +298,13 @@ def restore(run: tuple[str, int]) -> list[list[str]]:
     return rows
 
 
-def main() -> None:
-    arguments = resumable.parser(__doc__, TABLE, jobs=2).parse_args()
-    rows = resumable.read(arguments.csv)
-    done = {(row[0], row[2]) for row in rows if row[1] == "search"}
-    wanted = [(task, seed) for seed in SEEDS for task in TASKS if (task, str(seed)) not in done]
-    wanted.sort(key=lambda run: run[0].startswith("colour"))  # the long ones last
+def order(row):
+    return TASKS.index(row[0]), METHODS.index(row[1]), row[2]
 
-    def order(row):
-        return TASKS.index(row[0]), METHODS.index(row[1]), row[2]
 
-    resumable.add(arguments.csv, HEAD, rows, restore, wanted, arguments.jobs, order)
+RUNS = sorted([(task, seed) for seed in SEEDS for task in TASKS], key=lambda run: run[0].startswith("colour"))
+TABLE = tables.Table("inpainting", HEAD, ("task", "seed"), ("method",), RUNS, restore, order=order, jobs=2)
 
 
 if __name__ == "__main__":
-    main()
+    TABLE.main()

@@ -1,7 +1,8 @@
 """Real tables and chairs, searched by generators that were trained on made-up ones: a table that notebook 17 reads.
 
     apt-get download sweethome3d-furniture
-    python benchmarks/real_furniture.py --deb sweethome3d-furniture_1.8-1_all.deb [--steps 3500] [--jobs 1] [--csv FILE]
+    python benchmarks/real_furniture.py --deb sweethome3d-furniture_1.8-1_all.deb [--arms voxels ...] [--seeds 0 1 2]
+        [--steps 3500] [--jobs 1] [--csv FILE]
 
 Debian's package (120 MB) holds the catalogues of Sweet Home 3D: OBJ files, and what is known of each. It is read where
 it lies, nothing is installed. Taken is what the English name calls chair, stool, table or desk (`is_wanted`): 114
@@ -22,8 +23,8 @@ not pass; valid, 1 if what the search found passes all. One row an arm and seed 
 furniture that no training saw: the medians of the 200, and the share valid.
 """
 
+import dataclasses
 import io
-import itertools
 import lzma
 import re
 import tarfile
@@ -31,7 +32,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-import resumable
+import tables
 from beyond_images import SHAPES as ARMS
 from beyond_images import SIDE, build, draw, fit, furniture, report
 from dcgan_keras import files
@@ -39,7 +40,6 @@ from dcgan_keras.applications import latent
 from scipy import ndimage
 
 SEEDS = (0, 1, 2)
-TABLE = Path(__file__).parents[1] / "assets" / "tables" / "real_furniture.csv"
 HEAD = ("id", "name", "creator", "licence", "arm", "seed", "steps", "seconds", "search", "random", "nearest", "mean")
 HEAD += ("length", "fails", "valid")
 KINDS = ("chair", "stool", "table", "desk")
@@ -247,8 +247,8 @@ def answers(generator, shapes, training, seed):
 
 
 def train(run):
-    """Trains once and searches all, for (arm, seed, steps, pieces, shapes). Returns the rows of the table."""
-    arm, seed, steps, pieces, shapes = run
+    """Trains once and searches all, for (arm, seed, pieces, shapes, steps). Returns the rows of the table."""
+    arm, seed, pieces, shapes, steps = run
     training = furniture(4_000, 0)
     gan = build(arm, seed)
     seconds = fit(gan, np.rint(255 * training).astype(np.uint8), steps, batch_size=32, seed=seed)
@@ -267,27 +267,22 @@ def train(run):
     return rows
 
 
+RUNS = [(arm, seed) for arm in ARMS for seed in SEEDS]
+TABLE = tables.Table("real_furniture", HEAD, ("arm", "seed"), ("id",), RUNS, train, steps=3_500)
+
+
 def main() -> None:
-    parser = resumable.parser(__doc__, TABLE, jobs=1)
+    parser = TABLE.parser()
     parser.add_argument("--deb", type=Path, help="Debian's package sweethome3d-furniture")
-    parser.add_argument("--steps", type=int, default=3_500)
     parser.add_argument("--pieces", type=Path, help="write the pieces in the public domain to this file, train nothing")
-    arguments = parser.parse_args()
-    if arguments.deb is None or not arguments.deb.is_file():
+    arguments = vars(parser.parse_args())
+    deb, path = arguments.pop("deb"), arguments.pop("pieces")
+    if deb is None or not deb.is_file():
         raise SystemExit("Name Debian's package with --deb: `apt-get download sweethome3d-furniture` gets it (120 MB).")
-    pieces, shapes = load(arguments.deb)
-    if arguments.pieces:
-        return write_pieces(arguments.pieces, pieces, shapes)
-    rows = [row for row in resumable.read(arguments.csv) if int(row[6]) >= arguments.steps]
-    done = {tuple(row[4:6]) for row in rows}
-    wanted = [pair for pair in itertools.product(ARMS, SEEDS) if (pair[0], str(pair[1])) not in done]
-    wanted = [(*pair, arguments.steps, pieces, shapes) for pair in wanted]
-    places = {piece["id"]: place for place, piece in enumerate([*pieces, MADE_UP])}
-
-    def order(row):
-        return ARMS.index(row[4]), int(row[5]), places[row[0]]
-
-    resumable.add(arguments.csv, HEAD, rows, train, wanted, arguments.jobs, order)
+    pieces, shapes = load(deb)
+    if path:
+        return write_pieces(path, pieces, shapes)
+    dataclasses.replace(TABLE, runs=[(*run, pieces, shapes) for run in RUNS]).make(**arguments)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """One bad setting and what is said to help: the table that notebook 11 reads.
 
-    python benchmarks/remedies.py [--steps 800] [--jobs 1] [--csv FILE]
+    python benchmarks/remedies.py [--arms bad R1 ...] [--seeds 0 1 ...] [--steps 800] [--jobs 1] [--csv FILE]
 
-The bad setting is the `laptop` preset with both rates at 3e-3 and beta_1 at 0.9, on the bundled images. Each other arm
+The bad setting is the `plain28` preset with both rates at 3e-3 and beta_1 at 0.9, on the bundled images. Each other arm
 changes one thing, for an equal number of steps; the last is the preset as it is. Five seeds. Half an hour on one core.
 Runs that are in the file already, as long, are not done again. Seconds are those of the processor, of a process with
 one thread, and of training steps alone, after the first ten: what else runs on the machine counts little, but some.
@@ -12,13 +12,11 @@ average, against the 5,000 bundled test images, with the extractor `fashion`; im
 run began; d_real and d_fake, means over the steps since the last row.
 """
 
-import itertools
 import time
-from pathlib import Path
 
 import dcgan_keras  # noqa: F401  (first: it keeps TensorFlow's start-up lines away)
 import keras
-import resumable
+import tables
 import tensorflow as tf
 from dcgan_keras import data, models, presets, replicas, training
 from dcgan_keras.evaluation import extractors, metrics, scores
@@ -38,7 +36,6 @@ ARMS = {
     "preset": {"g_learning_rate": 1.5e-3, "d_learning_rate": 1.5e-3, "beta_1": 0.5},
 }
 SEEDS = (0, 1, 2, 3, 4)
-TABLE = Path(__file__).parents[1] / "assets" / "tables" / "remedies.csv"
 EVERY = 200  # steps between two rows
 WARM_UP = 10  # steps that are not timed
 COUNT = 2_000  # images scored
@@ -78,7 +75,7 @@ class Alternating(DCGAN):
 
 def build(arm: str, seed: int) -> DCGAN:
     """Builds the model of an arm, with new weights."""
-    settings = presets.get("laptop", **{**BAD, **ARMS[arm]})
+    settings = presets.get("plain28", **{**BAD, **ARMS[arm]})
     gan = training.build(settings, seed)
     if arm == "alternating":
         gan = Alternating(gan.generator, gan.discriminator, ema_decay=settings.ema_decay, seed=seed)
@@ -94,7 +91,7 @@ def train(run: tuple[str, int, int]) -> list[tuple]:
     extractor = extractors.load("fashion")
     real = extractor(test).features
     gan = build(arm, seed)
-    batch_size = presets.get("laptop").batch_size
+    batch_size = presets.get("plain28").batch_size
     stream = iter(data.make_stream(images, batch_size=batch_size, seed=seed))
     gan.make_train_function()  # the one that `fit` calls
     rows, seconds, timed = [], 0.0, 0
@@ -116,22 +113,10 @@ def train(run: tuple[str, int, int]) -> list[tuple]:
     return rows
 
 
-def main() -> None:
-    parser = resumable.parser(__doc__, TABLE, jobs=1)
-    parser.add_argument("--steps", type=int, default=800)
-    arguments = parser.parse_args()
-    rows = resumable.read(arguments.csv)
-    done = {tuple(row[:2]) for row in rows if int(row[2]) >= arguments.steps}
-    rows = [row for row in rows if tuple(row[:2]) in done]
-    # Seeds outside: the arms of a seed run one after the other, on the machine as it is that quarter of an hour.
-    wanted = [(arm, seed) for seed, arm in itertools.product(SEEDS, ARMS) if (arm, str(seed)) not in done]
-    wanted = [(*run, arguments.steps) for run in wanted]
-
-    def order(row):
-        return list(ARMS).index(row[0]), int(row[1]), int(row[2])
-
-    resumable.add(arguments.csv, HEAD, rows, train, wanted, arguments.jobs, order)
+# Seeds outside: the arms of a seed run one after the other, on the machine as it is that quarter of an hour.
+RUNS = [(arm, seed) for seed in SEEDS for arm in ARMS]
+TABLE = tables.Table("remedies", HEAD, ("arm", "seed"), ("step",), RUNS, train, steps=800)
 
 
 if __name__ == "__main__":
-    main()
+    TABLE.main()

@@ -1,30 +1,21 @@
-"""One generator in six runtimes, and one training step in two frameworks: the tables that notebook 18 reads.
+"""One generator in six runtimes: a table that notebook 18 reads. And one training step in two frameworks, for another.
 
-    python benchmarks/runtimes.py [--seconds 2] [--csv FILE] [--steps 10] [--steps-csv FILE]
+    python benchmarks/runtimes.py [--arms fashion emoji] [--seconds 2] [--csv FILE]
 
 It needs `pip install tf2onnx onnx onnxruntime ai-edge-litert torch`, and leaves out what is not there. Five minutes.
+Seconds are those of one core, for each time. `torch_steps.py` makes the table of steps.
 
-Columns of the first table: generator, one of those that come with the course; runtime and its version; difference, the
+Columns: generator, one of those that come with the course; runtime and its version; difference, the
 largest from Keras over the numbers of 256 images in [-1, 1]; bytes of the file or folder that it reads; ms_one and
 ms_many, milliseconds of one core an image, drawn one at a time and 64 at a time; package_mb, what its own package takes
 on the disk, without what that needs in turn.
 
-Columns of the second: seed; step; the losses of discriminator and generator before the step, in Keras, d_keras and
-g_keras; in PyTorch as it comes, d_default and g_default; in PyTorch with Adam's epsilon where Keras has it and 0.999 as
-it rounds it, d_torch and g_torch; all in float32. Then double: the larger difference of the two losses between Keras
-and the last of these, both in float64. All begin with the same weights and see the same images and latent vectors, in
-batches of 64, by the recipe of the `laptop` preset.
-
 The twins in NumPy and PyTorch are those of the notebook: a test holds them together.
 """
 
-import argparse
-import csv
-import datetime
 import importlib.metadata
 import importlib.util
 import os
-import platform
 import tempfile
 import time
 from pathlib import Path
@@ -33,17 +24,15 @@ os.environ |= {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_IN
 import dcgan_keras  # noqa: E402, F401  (first: it keeps TensorFlow's start-up lines away)
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
+import tables  # noqa: E402
 import tensorflow as tf  # noqa: E402
 from dcgan_keras import data, losses, models, presets, training  # noqa: E402
 from dcgan_keras.applications import export
 
 torch = importlib.import_module("torch") if importlib.util.find_spec("torch") else None
 
-TABLES = Path(__file__).parents[1] / "assets" / "tables"
 HEAD = ("generator", "runtime", "version", "difference", "bytes", "ms_one", "ms_many", "package_mb")
-STEPS_HEAD = ("seed", "step", "d_keras", "g_keras", "d_default", "g_default", "d_torch", "g_torch", "double")
 MANY = 64
-SEEDS = (0, 1, 2)
 
 
 def weights_of(network):
@@ -218,8 +207,8 @@ class DoubleKeras:
 
 
 def compare_steps(steps: int, seed: int) -> list[tuple]:
-    """Takes the same steps in Keras and in PyTorch. Returns the rows of the second table."""
-    settings = presets.get("laptop", batch_size=MANY)
+    """Takes the same steps in Keras and in PyTorch. Returns the rows of the table of steps."""
+    settings = presets.get("plain28", batch_size=MANY)
     gan = training.build(settings, seed)
     default, exact, double = (torch_twin(gan, settings) for _ in range(3))
     in_double(double)
@@ -316,8 +305,9 @@ def milliseconds(draw, latents: np.ndarray, seconds: float) -> float:
     return sorted(found)[2]
 
 
-def compare_runtimes(name: str, seconds: float) -> list[tuple]:
-    """Draws the same images everywhere. Returns the rows of the first table."""
+def compare_runtimes(run: tuple[str, float]) -> list[tuple]:
+    """Draws the same images everywhere, for (generator, seconds). Returns the rows of the table."""
+    name, seconds = run
     generator = models.load_generator(data.assets_folder() / "weights" / f"{name}_generator.keras")
     latents = np.random.default_rng(0).normal(size=(256, models.latent_dim(generator))).astype("float32")
     rows, wanted = [], None
@@ -331,40 +321,12 @@ def compare_runtimes(name: str, seconds: float) -> list[tuple]:
             difference = f"{np.abs(images - wanted).max():.1e}"
             measured = *(f"{each:.3f}" for each in times), f"{megabytes:.0f}"
             rows.append((name, runtime, found.version, difference, size(path), *measured))
-            print(*rows[-1], flush=True)
     return rows
 
 
-def processor() -> str:
-    """The name of this machine's processor."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
-def write(path: Path, head: tuple, rows: list[tuple]) -> None:
-    about = f"# python benchmarks/runtimes.py\n# {processor()}, one core, {datetime.date.today()}.\n"
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        file.write(about)
-        csv.writer(file, lineterminator="\n").writerows([head, *rows])
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--generators", nargs="*", default=["fashion", "emoji"], help="none: no first table")
-    parser.add_argument("--seconds", type=float, default=2.0, help="of one core, for each time")
-    parser.add_argument("--csv", type=Path, default=TABLES / "runtimes.csv")
-    parser.add_argument("--steps", type=int, default=10)
-    parser.add_argument("--steps-csv", type=Path, default=TABLES / "torch_steps.csv")
-    arguments = parser.parse_args()
-    if arguments.generators:
-        rows = [row for name in arguments.generators for row in compare_runtimes(name, arguments.seconds)]
-        write(arguments.csv, HEAD, rows)
-    if torch:
-        rows = [row for seed in SEEDS for row in compare_steps(arguments.steps, seed)]
-        write(arguments.steps_csv, STEPS_HEAD, rows)
+RUNS, LABELS = [("fashion",), ("emoji",)], ("runtime", "version")
+TABLE = tables.Table("runtimes", HEAD, ("generator",), LABELS, RUNS, compare_runtimes, steps=2.0, unit="seconds")
 
 
 if __name__ == "__main__":
-    main()
+    TABLE.main()

@@ -1,8 +1,8 @@
 """The saturating and the non-saturating loss, on photographs and on the ring of notebook 01, for notebook 04.
 
-    python benchmarks/saturating.py [--games clothes ring] [--seeds 0 1 2] [--csv FILE]
+    python benchmarks/saturating.py [--arms "ring saturating 0.001 0.999" ...] [--seeds 0 1 2] [--csv FILE]
 
-"clothes" is the `laptop` preset on the bundled images, 20 epochs, with two learning rates of the discriminator: the
+"clothes" is the `plain28` preset on the bundled images, 20 epochs, with two learning rates of the discriminator: the
 preset's and a third of it. Beside the two losses stand two that trade sizes: each is one of the losses, times a number
 that no gradient flows through, so that its push, averaged over the batch, is that of the other one. The direction stays
 its own. The last two trainings have a beta_2 of 0.9: Adam then divides a gradient by its size of some 10 steps, not of
@@ -16,20 +16,16 @@ heaps (that hold at least 2% of 4,000 points) and on_heap (share of the points w
 Each training is added to FILE (assets/tables/saturating.csv) when it ends, and one that is there is not done again.
 """
 
-import argparse
-import csv
-import functools
-from pathlib import Path
-
 import dcgan_keras  # noqa: F401  (first: it keeps TensorFlow's start-up lines away)
 import keras
 import numpy as np
+import tables
 import tensorflow as tf
-from dcgan_keras import data, files, losses, presets, training
+from dcgan_keras import data, losses, presets, training
 from dcgan_keras.evaluation import extractors, metrics, scores
 from keras import layers
 
-COLUMNS = "game loss d_rate beta_2 seed steps low late fid recall heaps on_heap".split()
+HEAD = tuple("game loss d_rate beta_2 seed steps low late fid recall heaps on_heap".split())
 EPOCHS, MOVES, COUNT = 20, 6000, 5000
 CENTERS = np.stack([[np.cos(angle), np.sin(angle)] for angle in np.arange(8) * np.pi / 4]).astype("float32")
 
@@ -62,7 +58,7 @@ LOSSES = {
 
 
 def train_on_clothes(loss: str, d_rate: float, beta_2: float, seed: int) -> dict:
-    settings = presets.get("laptop", d_learning_rate=d_rate)
+    settings = presets.get("plain28", d_learning_rate=d_rate)
     gan = training.build(settings, seed)
     for optimizer in (gan.g_optimizer, gan.d_optimizer):
         optimizer.beta_2 = beta_2
@@ -74,16 +70,11 @@ def train_on_clothes(loss: str, d_rate: float, beta_2: float, seed: int) -> dict
         for images in dataset:
             gan.reset_metrics()  # or it would be the mean of all steps so far
             d_fake.append(step(images)["d_fake"])
-    extractor, real = judge()
+    extractor = extractors.load("fashion")
+    real = extractor(data.load_bundled("test")[0][:COUNT]).features
     fake = np.concatenate([extractor(batch).features for batch in scores.draw(gan.ema_generator, COUNT, seed)])
     result = {"fid": metrics.fid(real, fake), "recall": metrics.precision_recall(real, fake).recall}
     return summary(d_fake) | result
-
-
-@functools.cache
-def judge():
-    extractor = extractors.load("fashion")
-    return extractor, extractor(data.load_bundled("test")[0][:COUNT]).features
 
 
 def train_on_ring(loss: str, d_rate: float, beta_2: float, seed: int) -> dict:
@@ -146,43 +137,17 @@ GAMES = {
 }
 
 
-def read(path: Path) -> list[dict]:
-    return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines())) if path.exists() else []
+def train(run: tuple[str, str, float, float, int]) -> list[tuple]:
+    """Trains once, for (game, loss, d_rate, beta_2, seed). Returns the row of the table."""
+    game, *variant = run
+    found = GAMES[game][0](*variant)
+    found = {name: f"{value:.4g}" if isinstance(value, float) else value for name, value in found.items()}
+    return [(*run, *(found.get(name, "") for name in HEAD[len(run) :]))]
 
 
-def write(path: Path, rows: list[dict]) -> None:
-    """Writes the table in the order of games, variants and seeds."""
-
-    def place(row: dict):
-        variant = row["loss"], float(row["d_rate"]), float(row["beta_2"])
-        return list(GAMES).index(row["game"]), GAMES[row["game"]][1].index(variant), int(row["seed"])
-
-    with files.atomic(path) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
-        table.writeheader()
-        table.writerows(sorted(rows, key=place))
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--games", nargs="+", choices=list(GAMES), default=list(GAMES))
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--csv", type=Path, default=data.assets_folder() / "tables" / "saturating.csv")
-    arguments = parser.parse_args()
-
-    for seed in arguments.seeds:
-        for game in arguments.games:
-            train, variants = GAMES[game]
-            for variant in variants:
-                names = ("loss", "d_rate", "beta_2")
-                row = {"game": game, **dict(zip(names, map(str, variant))), "seed": str(seed)}
-                if any(row.items() <= old.items() for old in read(arguments.csv)):
-                    continue
-                found = train(*variant, seed)
-                row |= {name: f"{value:.4g}" if isinstance(value, float) else value for name, value in found.items()}
-                write(arguments.csv, [*read(arguments.csv), row])
-                print(row, flush=True)
+RUNS = [(game, *variant, seed) for seed in (0, 1, 2) for game in GAMES for variant in GAMES[game][1]]
+TABLE = tables.Table("saturating", HEAD, HEAD[:5], (), RUNS, train)
 
 
 if __name__ == "__main__":
-    main()
+    TABLE.main()

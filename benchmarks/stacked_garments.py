@@ -1,10 +1,10 @@
 """Stacked garments: how many of 1,000 modes a generator draws. The table that notebook 10 reads.
 
-    python benchmarks/stacked_garments.py [--steps 4000] [--jobs 1] [--csv FILE]
+    python benchmarks/stacked_garments.py [--arms "1 none 0.0" ...] [--seeds 0 ...] [--steps 4000] [--csv FILE]
 
 Three bundled photographs, drawn at random for each image of each step, are the three channels of one: 10 x 10 x 10
 combinations of kinds, all equally likely. It is the protocol of the stacked digits (arXiv 1611.02163, 1705.07761,
-1712.04086) with clothes. The generator is the `laptop` preset's, the discriminator has a quarter of its filters.
+1712.04086) with clothes. The generator is the `plain28` preset's, the discriminator has a quarter of its filters.
 An arm is a number of images that the discriminator reads at a time (packing), its normalization, and the weight of the
 R1 penalty. Equal steps, equal images a step, three seeds. Forty minutes on one core. Runs that are in the file already,
 as long, are not done again.
@@ -17,13 +17,11 @@ of the processor that the steps so far took, of a process with one thread; d_rea
 the last row.
 """
 
-import itertools
 import time
-from pathlib import Path
 
 import dcgan_keras  # noqa: F401  (first: it keeps TensorFlow's start-up lines away)
 import numpy as np
-import resumable
+import tables
 import tensorflow as tf
 from dcgan_keras import data, presets, training
 from dcgan_keras.evaluation import extractors, metrics, scores
@@ -38,8 +36,7 @@ ARMS = (  # pack, normalization, r1_gamma
     (4, "batch", 0.0),
 )
 SEEDS = (0, 1, 2)
-TABLE = Path(__file__).parents[1] / "assets" / "tables" / "stacked_garments.csv"
-SETTINGS = {"channels": 3, "d_filters": 4}  # of the `laptop` preset, changed
+SETTINGS = {"channels": 3, "d_filters": 4}  # of the `plain28` preset, changed
 COUNT = 26_000  # images counted: 26 a mode, as the papers take
 EVERY = 2_000  # steps between two rows
 HEAD = (
@@ -85,7 +82,7 @@ def train(run: tuple[int, str, float, int, int]) -> list[tuple]:
     images, _ = data.load_bundled("train")
     extractor = extractors.load("fashion")
     changes = {**SETTINGS, "pack": pack, "normalization": normalization, "r1_gamma": r1_gamma}
-    settings = presets.get("laptop", **changes)
+    settings = presets.get("plain28", **changes)
     gan = training.build(settings, seed)
     step, rng = tf.function(gan.train_step), np.random.default_rng(seed)
     rows, seconds = [], 0.0
@@ -103,22 +100,9 @@ def train(run: tuple[int, str, float, int, int]) -> list[tuple]:
     return rows
 
 
-def main() -> None:
-    parser = resumable.parser(__doc__, TABLE, jobs=1)
-    parser.add_argument("--steps", type=int, default=4000)
-    arguments = parser.parse_args()
-    rows = resumable.read(arguments.csv)
-    done = {tuple(row[:4]) for row in rows if int(row[4]) >= arguments.steps}
-    rows = [row for row in rows if tuple(row[:4]) in done]
-    runs = [(*arm, seed) for arm, seed in itertools.product(ARMS, SEEDS)]
-    names = [tuple(map(str, run)) for run in runs]
-    wanted = [(*run, arguments.steps) for run, name in zip(runs, names) if name not in done]
-
-    def order(row):
-        return names.index(tuple(row[:4])), int(row[4])
-
-    resumable.add(arguments.csv, HEAD, rows, train, wanted, arguments.jobs, order)
+RUNS = [(*arm, seed) for seed in SEEDS for arm in ARMS]
+TABLE = tables.Table("stacked_garments", HEAD, HEAD[:4], ("step",), RUNS, train, steps=4_000)
 
 
 if __name__ == "__main__":
-    main()
+    TABLE.main()

@@ -1,6 +1,6 @@
 """From few pixels to many, by eight ways: the table that notebook 15 reads.
 
-    python benchmarks/super_resolution.py [--jobs 2] [--csv FILE]
+    python benchmarks/super_resolution.py [--arms "7 to 28" ...] [--seeds 0 1 2] [--steps 600] [--jobs 2] [--csv FILE]
 
 Tasks: `7 to 28` are garments in grey, from 7x7 means over pixels to the 28x28 they came from; `16 to 64` are emoji in
 colour. Each is restored for 256 test pictures, by
@@ -22,13 +22,10 @@ error of the means (pixels in [-1, 1]); spread, the mean deviation of a pixel ov
 ways without noise.
 """
 
-import itertools
-from pathlib import Path
-
 import dcgan_keras  # first: it keeps TensorFlow's start-up lines away
 import keras
 import numpy as np
-import resumable
+import tables
 import tensorflow as tf
 from dcgan_keras import data, layers, models
 from dcgan_keras.applications import latent
@@ -45,7 +42,6 @@ SEEDS = (0, 1, 2)
 COUNT = 256  # test pictures
 OTHERS = 2_000  # pictures that the restorations are compared with, at most
 BATCH = 64
-TABLE = Path(__file__).parents[1] / "assets" / "tables" / "super_resolution.csv"
 HEAD = ("task", "method", "projected", "seed")
 HEAD += ("psnr", "psnr_se", "ssim", "ssim_se", "kid", "kid_se", "wrong", "spread")
 
@@ -171,10 +167,10 @@ def restorer(generator, reduce, weight: float, filters: int, seed: int) -> Resto
     return gan
 
 
-def train(run: tuple[str, int, int]) -> list[tuple]:
-    """Restores by every way, for (task, seed, steps). Returns the rows of the table."""
-    task, seed, steps = run
-    source, factor, weights, (g_filters, d_filters), _ = TASKS[task]
+def train(run: tuple[str, int, tuple, int]) -> list[tuple]:
+    """Restores by every way, for (task, seed, weights, steps). Returns the rows of the table."""
+    task, seed, weights, steps = run
+    source, factor, _, (g_filters, d_filters), _ = TASKS[task]
     reduce, extractor = reducer(factor), extractors.load(source)
     images, test = (np.float32(data.load_bundled(split, source)[0]) / 127.5 - 1 for split in ("train", "test"))
     order = np.random.default_rng(0).permutation(len(test))
@@ -203,11 +199,11 @@ def train(run: tuple[str, int, int]) -> list[tuple]:
     generator.compile(keras.optimizers.Adam(2e-3), "mse")
     first = restorer(generator, reduce, 0.0, d_filters, seed)  # for what it gives to its generator
 
-    def pair(real_images):
-        return first.generator_inputs(real_images, tf.random.uniform((), maxval=2**30, dtype=tf.int64)), real_images
+    def pair(step, real_images):  # of no step that follows
+        return first.generator_inputs(real_images, 2**30 + step), real_images
 
     stream = data.make_stream(np.uint8(np.rint((images + 1) * 127.5)), batch_size=BATCH, seed=seed)
-    generator.fit(stream.map(pair), steps_per_epoch=steps, shuffle=False, verbose=0)
+    generator.fit(stream.enumerate().map(pair), steps_per_epoch=steps, shuffle=False, verbose=0)
     for weight in weights:
         gan = restorer(generator, reduce, weight, d_filters, seed)
         gan.fit(stream, steps_per_epoch=steps, verbose=0)
@@ -216,18 +212,12 @@ def train(run: tuple[str, int, int]) -> list[tuple]:
     return rows
 
 
-def main() -> None:
-    arguments = resumable.parser(__doc__, TABLE, jobs=2).parse_args()
-    rows = resumable.read(arguments.csv)
-    done = {(row[0], row[3]) for row in rows}
-    wanted = [(task, seed) for task, seed in itertools.product(TASKS, SEEDS) if (task, str(seed)) not in done]
-    wanted = [(*run, TASKS[run[0]][-1]) for run in wanted]
-
-    def order(row):  # the ways stay as they are
-        return list(TASKS).index(row[0]), int(row[3])
-
-    resumable.add(arguments.csv, HEAD, rows, train, wanted, arguments.jobs, order)
+RUNS = [(task, seed, options[2]) for task, options in TASKS.items() for seed in SEEDS]
+LENGTHS = {task: options[-1] for task, options in TASKS.items()}
+TABLE = tables.Table(
+    "super_resolution", HEAD, ("task", "seed"), ("method", "projected"), RUNS, train, steps=LENGTHS, jobs=2
+)
 
 
 if __name__ == "__main__":
-    main()
+    TABLE.main()

@@ -1,9 +1,9 @@
 """Random settings of equal seconds, beside the default with other seeds: the table that notebook 12 reads.
 
-    python benchmarks/sweep.py [--settings 64] [--jobs 2] [--csv FILE]
+    python benchmarks/sweep.py [--arms default 0 1 ...] [--seeds 0 1 ...] [--steps N] [--jobs 2] [--csv FILE]
 
 Each setting is drawn at random (`settings`), always the same ones in the same order, so that any first part of the list
-is a fair sample, too. It changes the `laptop` preset, on the bundled images; the number of a setting is its seed. The
+is a fair sample, too. It changes the `plain28` preset, on the bundled images; the number of a setting is its seed. The
 default is the preset with eight seeds. When all are there, the best settings by half A run with other seeds. The loss
 `wasserstein` is left out: without a penalty it is sick, as notebook 11 shows. Runs that are in the file already are not
 done again. About 50 minutes on two free cores.
@@ -23,10 +23,9 @@ the last row. Where a number of the training is not finite any more, all of them
 import itertools
 import math
 import time
-from pathlib import Path
 
 import numpy as np
-import resumable
+import tables
 
 COUNT = 64
 SEEDS = tuple(range(8))  # of the default
@@ -45,7 +44,6 @@ CHOICES = {
 RATES = ("g_learning_rate", "d_learning_rate")
 LEAST, MOST = 1e-4, 5e-3  # of the rates
 SCORED = 2_500  # images against each half of the test images
-TABLE = Path(__file__).parents[1] / "assets" / "tables" / "sweep.csv"
 SCORES = ("a_raw", "a_average", "b_raw", "b_average", "d_real", "d_fake")
 HEAD = ("setting", "seed", *RATES, *CHOICES, "moment", "seconds", "steps", "images", *SCORES)
 
@@ -67,7 +65,7 @@ def default() -> dict:
     """Returns the default in the same form."""
     from dcgan_keras import presets
 
-    preset = presets.get("laptop")
+    preset = presets.get("plain28")
     return {name: preset.g_filters if name == "filters" else getattr(preset, name) for name in (*RATES, *CHOICES)}
 
 
@@ -81,15 +79,15 @@ def runs(count: int) -> list[tuple[str, int, dict]]:
     return [*defaults[:2], *(run for part, one in rest for run in [*(part or []), *([one] if one else [])])]
 
 
-def train(run: tuple[str, int, dict]) -> list[tuple]:
-    """Trains once, for (setting, seed, hyperparameters). Returns the rows of the table."""
+def train(run: tuple[str, int, dict, int]) -> list[tuple]:
+    """Trains once, for (setting, seed, hyperparameters, steps at most or 0). Returns the rows of the table."""
     import dcgan_keras  # noqa: F401  (first: it keeps TensorFlow's start-up lines away)
     from dcgan_keras import data, presets, training
     from dcgan_keras.evaluation import extractors, metrics, scores
 
-    setting, seed, one = run
+    setting, seed, one, most = run
     widths = {"g_filters": one["filters"], "d_filters": one["filters"]}
-    preset = presets.get("laptop", **{name: value for name, value in one.items() if name != "filters"}, **widths)
+    preset = presets.get("plain28", **{name: value for name, value in one.items() if name != "filters"}, **widths)
     images, test = (data.load_bundled(split)[0] for split in ("train", "test"))
     test = test[np.random.default_rng(0).permutation(len(test))]
     extractor = extractors.load("fashion")
@@ -120,7 +118,7 @@ def train(run: tuple[str, int, dict]) -> list[tuple]:
             values = [f"{value:.5f}" for value in score(logs)]
             so_far = (f"{seconds:.1f}", step, step * preset.batch_size)
             rows += [(setting, seed, *one.values(), moment, *so_far, *values) for moment in moments]
-        if not waiting:
+        if not waiting or step == most:
             return rows
 
 
@@ -132,21 +130,14 @@ def best(rows: list[list[str]]) -> list[tuple[str, int, dict]]:
     return [(row[0], seed, settings()[int(row[0])]) for row in found for seed in OTHER_SEEDS]
 
 
-def main() -> None:
-    parser = resumable.parser(__doc__, TABLE, jobs=2)
-    parser.add_argument("--settings", type=int, default=COUNT, help="how many, the first of the list")
-    arguments = parser.parse_args()
-    rows = resumable.read(arguments.csv)  # a run's rows are written all at once
+def order(row):  # moments stay as they are
+    return -1 if row[0] == "default" else int(row[0]), int(row[1])
 
-    def order(row):  # moments stay as they are
-        return -1 if row[0] == "default" else int(row[0]), int(row[1])
 
-    for first in (True, False):
-        done = {tuple(row[:2]) for row in rows}
-        listed = runs(arguments.settings) if first else best(rows)
-        wanted = [run for run in listed if (run[0], str(run[1])) not in done]
-        resumable.add(arguments.csv, HEAD, rows, train, wanted, arguments.jobs, order)
+TABLE = tables.Table(
+    "sweep", HEAD, ("setting", "seed"), ("moment",), runs(COUNT), train, steps=0, jobs=2, order=order, then=best
+)
 
 
 if __name__ == "__main__":
-    main()
+    TABLE.main()

@@ -126,8 +126,9 @@ def train(
         work, total = f"{settings.epochs:,} epochs of {steps:,} steps of {settings.batch_size}", settings.epochs * steps
         typer.echo(f"Training {this.preset} on {count:,} images from {this.source}, into {this.folder}")
         typer.echo(f"Images of {size}, {'grey' if settings.channels == 1 else 'colour'}; {work}: {total:,} steps")
-        if this.class_names:
-            typer.echo(f"Told apart: {', '.join(this.class_names)}")
+        if this.class_names or settings.clusters:
+            kinds = this.class_names or [f"{settings.clusters} clusters of alike images"]
+            typer.echo(f"Told apart: {', '.join(kinds)}")
         starting.warn_of_few_steps(total)
         typer.echo(f"Device: {devices.describe(where)}")
         try:

@@ -27,7 +27,7 @@ def image_shape(generator, discriminator, latent_dim: int) -> tuple[tuple[int, i
 
     An input is sent through both networks, which builds those that are classes of their own.
     """
-    told = [models.classes(network) for network in (generator, discriminator)]
+    told = [models.classes(generator) or models.clusters(generator), models.classes(discriminator)]
     if told[0] != told[1]:
         raise ValueError(f"The generator is told {told[0]} classes and the discriminator {told[1]}: build both alike.")
     images = _called(generator, one_input(generator, latent_dim), "The generator does not take latent vectors")

@@ -15,10 +15,14 @@ _PATIENCE = 2.0  # seconds that another program may hold the old file open: viru
 
 
 @contextlib.contextmanager
-def atomic(path: str | Path) -> Iterator[Path]:
+def atomic(path: str | Path, size: int = 0) -> Iterator[Path]:
     """Gives an empty file beside `path` to write to, and renames it to `path` when the block ends without an error.
 
     The folder is made when missing. The temporary name keeps the suffixes: Keras and Pillow choose the format by them.
+
+    Args:
+        path: the file.
+        size: bytes that the disk must have free: HDF5 takes the whole process down where it finds the disk full.
 
     Raises OSError in one sentence, if the disk is full or may not be written to, `path` or its folder cannot be what it
     should, or another program holds the old file open. What was there before is still there.
@@ -29,6 +33,8 @@ def atomic(path: str | Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         if os.path.isdir(path):
             raise IsADirectoryError
+        if size and shutil.disk_usage(path.parent).free < size:
+            raise OSError(errno.ENOSPC, "too little space")
         open(unfinished, "xb").close()  # made anew, so that a link which somebody put there is never written through
         yield unfinished
         with open(unfinished, "r+b") as file:  # Windows flushes only what may be written to

@@ -20,7 +20,8 @@ class DCGAN(keras.Model):
 
     Args:
         generator: a model from (batch, latent_dim) to images in [-1, 1]. With a second input of (batch, classes), it
-            is told which class to draw: that of the real image beside it (arXiv 1411.1784).
+            is told which class to draw: that of the real image beside it (arXiv 1411.1784). One that chooses a kind
+            itself (`clusters` of `models.build_generator`) goes with a discriminator that is told as many classes.
         discriminator: a model from such images to logits, without a sigmoid at its end: (batch, 1), or a map of them
             for parts of the image, (batch, height, width, 1) (arXiv 1611.07004). One that reads n times as many
             channels as the generator draws is shown n images at a time (packing, arXiv 1712.04086). One with a second
@@ -46,7 +47,7 @@ class DCGAN(keras.Model):
         if not r1_gamma >= 0:
             raise ValueError(f"r1_gamma must be 0 or more, got {r1_gamma!r}.")
         self.latent_dim = latent_dim or models.latent_dim(generator)
-        self.classes = models.classes(generator)
+        self.classes = models.classes(discriminator)
         self.image_shape, self.pack = checks.image_shape(generator, discriminator, self.latent_dim)
         self.generator, self.discriminator = generator, discriminator
         self.loss_name, self.loss_pair = loss, losses.get(loss)
@@ -185,15 +186,17 @@ class DCGAN(keras.Model):
         and `d_fake` = sigmoid(D(G(z))).
         """
         real_images, labels = self.real_images(data), self.labels(data)
-        latents = models.with_labels(self.generator, self.generator_inputs(real_images, self.step), labels)
+        latents = self.generator_inputs(real_images, self.step)
+        inputs = models.with_labels(self.generator, latents, labels)
+        shown = models.shown(self.generator, latents, labels)
         g_variables, d_variables = self.generator.trainable_variables, self.discriminator.trainable_variables
 
         with tf.GradientTape() as g_tape:
-            fake_images = self.generator(latents, training=True)
+            fake_images = self.generator(inputs, training=True)
             # This tape begins after the generator: it would go backwards through it for nothing.
             with tf.GradientTape() as d_tape:
                 real_logits, penalty = self.score_real(self.augmented(real_images, salt=1), labels)
-                fake_logits = self.score(self.augmented(fake_images, salt=2), labels, training=True)
+                fake_logits = self.score(self.augmented(fake_images, salt=2), shown, training=True)
                 d_loss = self.loss_pair.discriminator(real_logits, fake_logits)
                 d_objective = self.d_optimizer.scale_loss(replicas.share(d_loss + self.r1_gamma * penalty))
             g_loss = self.generator_loss(fake_logits, fake_images, real_images)
@@ -212,8 +215,8 @@ class DCGAN(keras.Model):
         real_images, labels = self.real_images(data), self.labels(data)
         batch = -1 - tf.cast(self.means[0].count, tf.int64)  # a training step's number is 0 or more
         latents = self.generator_inputs(real_images, batch)
-        fake_images = models.draw(self.generator, latents, labels)
-        real_logits, fake_logits = self.score(real_images, labels), self.score(fake_images, labels)
+        fake_images, shown = models.draw(self.generator, latents, labels), models.shown(self.generator, latents, labels)
+        real_logits, fake_logits = self.score(real_images, labels), self.score(fake_images, shown)
         d_loss = self.loss_pair.discriminator(real_logits, fake_logits)
         g_loss = self.generator_loss(fake_logits, fake_images, real_images)
         return self.logs(g_loss, d_loss, real_logits, fake_logits)
@@ -244,7 +247,7 @@ class DCGAN(keras.Model):
             latents: float of shape (batch, latent_dim). Or a pair of them and labels, as `predict` wants two inputs.
             labels: which class each image is to show, as in `models.with_labels`.
         """
-        if self.classes and isinstance(latents, (list, tuple)) and len(latents) == 2:
+        if models.classes(self.generator) and isinstance(latents, (list, tuple)) and len(latents) == 2:
             latents, labels = latents
         return models.draw(self.ema_generator, latents, labels)
 

@@ -37,9 +37,11 @@ class FastBatchNormalization(keras.layers.BatchNormalization):
 
     def call(self, inputs, training=None, mask=None):
         learns = training and self.trainable and self.scale and self.center
-        maps = len(inputs.shape) == 4 and self.axis in (-1, 3) and inputs.dtype != tf.float64
-        if not learns or not maps or mask is not None or self.synchronized:
+        last = len(inputs.shape) in (2, 4) and self.axis in (-1, len(inputs.shape) - 1)
+        if not learns or not last or inputs.dtype == tf.float64 or mask is not None or self.synchronized:
             return super().call(inputs, training=training, mask=mask)
+        dense = len(inputs.shape) == 2  # its units are maps of one pixel
+        inputs = inputs[:, None, None] if dense else inputs
         gamma, beta = (tf.cast(tf.convert_to_tensor(variable), tf.float32) for variable in (self.gamma, self.beta))
         if replicas.count() > 1:
             outputs, mean, variance = replicas.batch_norm(inputs, gamma, beta, self.epsilon)
@@ -50,7 +52,7 @@ class FastBatchNormalization(keras.layers.BatchNormalization):
             )
         for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
             moving.assign_sub((1.0 - self.momentum) * (moving - batch))
-        return outputs
+        return outputs[:, 0, 0] if dense else outputs
 
 
 @_saved_like(keras.layers.Conv2DTranspose)

@@ -10,6 +10,8 @@ saved network holds Keras's own.
 Not here: losses and training.
 """
 
+import statistics
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -21,6 +23,7 @@ from keras import layers
 WEIGHTS_STDDEV = 0.02  # all weights start as N(0, 0.02): the paper, section 4
 LEAKY_SLOPE = 0.2  # the paper, section 4
 _NORMALIZATIONS = ("batch", "spectral", "none")
+_PASSED, _PICK, _STEEP = "quantiles_passed", "cluster", 1e6  # of a generator that chooses a kind: two layers, a slope
 
 
 def image_sizes() -> list[int]:
@@ -40,7 +43,7 @@ def halvings(image_size: int) -> list[int]:
 
 def build_generator(
     image_size: int = 28, channels: int = 1, *, latent_dim: int = 100, filters: int = 16, kernel_size: int = 4,
-    classes: int = 0, seed: int | None = None,
+    classes: int = 0, clusters: Sequence[float] = (), seed: int | None = None,
 ) -> keras.Model:  # fmt: skip
     """Builds the generator: latent vectors in, images out.
 
@@ -51,6 +54,8 @@ def build_generator(
         filters: channels of the last hidden map. Each map towards the latent vector has twice as many.
         kernel_size: of every transposed convolution. 4 with stride 2 overlaps evenly, 5 is the paper's.
         classes: how many kinds of images there are to choose from (arXiv 1411.1784). 0 leaves the choice to chance.
+        clusters: how often to draw each of several kinds, as shares, of a generator that chooses by chance among kinds
+            that the discriminator is told. The first number of a latent vector then decides the kind too (`shown`).
         seed: fixes the initial weights. None draws new ones.
 
     Returns a built model from (batch, latent_dim) to (batch, image_size, image_size, channels) in [-1, 1]. With
@@ -59,6 +64,8 @@ def build_generator(
     """
     *hidden_sizes, start = halvings(image_size)[1:]
     _check(channels, classes, latent_dim=latent_dim, filters=filters, kernel_size=kernel_size)
+    if classes and len(clusters):
+        raise ValueError("A generator is told classes or chooses clusters, not both.")
     normal = _NormalWeights(seed, stream=0)
     width = filters * 2 ** len(hidden_sizes)
     stack = [
@@ -76,19 +83,19 @@ def build_generator(
     stack.append(_strided(fast.FastConv2DTranspose, f"up_{image_size}", channels, kernel_size, normal, use_bias=True))
     stack.append(_ending("tanh", "image"))
     latent = layers.Input((latent_dim,), name="latent")
-    if not classes:
+    if not classes and not len(clusters):
         return keras.Sequential([latent, *stack], name="generator")
     # A label is more numbers of the vector: "project" adds what it has learned of the class.
-    label = layers.Input((classes,), name="label")
+    label = _pick(latent, clusters) if len(clusters) else layers.Input((classes,), name="label")
     images = layers.Concatenate(name="latent_and_label")([latent, label])
     for layer in stack:
         images = layer(images)
-    return keras.Model([latent, label], images, name="generator")
+    return keras.Model(latent if len(clusters) else [latent, label], images, name="generator")
 
 
 def build_discriminator(
     image_size: int = 28, channels: int = 1, *, filters: int = 16, kernel_size: int = 4, pack: int = 1,
-    normalization: str = "batch", classes: int = 0, seed: int | None = None,
+    normalization: str = "batch", hidden: int = 0, classes: int = 0, seed: int | None = None,
 ) -> keras.Model:  # fmt: skip
     """Builds the discriminator: images in, one logit each out.
 
@@ -98,8 +105,11 @@ def build_discriminator(
         pack: images that it reads at a time, one over the other (arXiv 1712.04086). 1 is the paper's.
         normalization: `batch` is the paper's BatchNorm, on all maps but the first. `spectral` divides the weights of
             every layer by their largest singular value instead (arXiv 1802.05957), `none` is neither.
+        hidden: units of a dense layer between the last map and the logit, normalised as the maps are. 0 is the paper's
+            rule; its authors' code for 28x28 has 1,024 (Newmu/dcgan_code, mnist/train_cond_dcgan.py).
         classes: how many kinds of images there are, if it is told which. The logit then has a second part, the inner
-            product of the last map with a vector learned for the class (projection, arXiv 1802.05637).
+            product of what the logit is computed from with a vector learned for the class (projection, arXiv
+            1802.05637).
 
     Returns a built model from (batch, image_size, image_size, pack * channels) in [-1, 1] to logits (batch, 1). With
     classes, from that and (batch, classes), a 1 for the class of the image and 0 for the others.
@@ -107,6 +117,8 @@ def build_discriminator(
     """
     first, *later = halvings(image_size)[1:]
     _check(channels, classes, filters=filters, kernel_size=kernel_size, pack=pack)
+    if not isinstance(hidden, int) or hidden < 0:
+        raise ValueError(f"hidden must be 0 for no such layer, or a whole number of units, got {hidden!r}.")
     if normalization not in _NORMALIZATIONS:
         raise ValueError(f"normalization must be one of {', '.join(_NORMALIZATIONS)}, got {normalization!r}.")
     if classes and pack > 1:
@@ -124,6 +136,10 @@ def build_discriminator(
         stack += [batch_norm(f"down_{size}_norm", normal)] * has_norm
         stack.append(layers.LeakyReLU(LEAKY_SLOPE, name=f"down_{size}_leaky"))
     stack.append(layers.Flatten(data_format="channels_last", name="flatten"))
+    if hidden:
+        stack.append(dense(hidden, use_bias=not has_norm, kernel_initializer=normal(), name="hidden"))
+        stack += [batch_norm("hidden_norm", normal)] * has_norm
+        stack.append(layers.LeakyReLU(LEAKY_SLOPE, name="hidden_leaky"))
     score, logit = dense(1, kernel_initializer=normal(), name="score"), _ending("linear", "logit")
     image = layers.Input((image_size, image_size, pack * channels), name="image")
     if not classes:
@@ -142,6 +158,19 @@ def classes(network: keras.Model) -> int:
     """Returns how many classes a network is told, 0 for one that knows of none."""
     shape = getattr(network, "input_shape", None)
     return shape[1][-1] if isinstance(shape, list) and len(shape) == 2 else 0
+
+
+def clusters(generator: keras.Model) -> int:
+    """Returns among how many kinds a generator chooses by its latent vectors, 0 for one that knows of none."""
+    return next((layer.units for layer in getattr(generator, "layers", ()) if layer.name == _PICK), 0)
+
+
+def shown(generator: keras.Model, latents, labels=None):
+    """Returns which kinds images are to show: what the generator chooses by latent vectors (batch, latent_dim), as
+    float (batch, clusters), a 1 for the kind; of other generators, the labels."""
+    if not clusters(generator):
+        return labels
+    return generator.get_layer(_PICK)(generator.get_layer(_PASSED)(latents))
 
 
 def latent_dim(generator: keras.Model) -> int:
@@ -200,6 +229,8 @@ def plain(network: keras.Model) -> keras.Model:
         return network
     copy.set_weights(network.get_weights())
     copy.trainable = True
+    for layer in copy.layers:
+        layer.trainable = layer.name not in (_PASSED, _PICK)
     return copy
 
 
@@ -250,6 +281,27 @@ def _strided(kind, name, filters, kernel_size, normal, use_bias=False):
     """Halves height and width by a convolution of this kind, or doubles them by a transposed one."""
     settings = {"padding": "same", "data_format": "channels_last", "kernel_initializer": normal()}
     return kind(filters, kernel_size, 2, **settings, use_bias=use_bias, name=name)
+
+
+def _pick(latent, shares):
+    """Chooses a kind by the first number of the latent vector: where it lies among quantiles of N(0, 1).
+
+    Made of dense layers that are not trained, which every format that a generator is exported to can hold.
+    """
+    if len(shares) < 2 or not min(shares) >= 0 or not sum(shares) > 0:
+        raise ValueError(f"clusters must be two shares or more, none below 0 and not all 0, got {list(shares)!r}.")
+    count, edges = len(shares), np.cumsum(shares)[:-1] / np.sum(shares)
+    quantiles = [statistics.NormalDist().inv_cdf(min(max(float(edge), 1e-9), 1 - 1e-9)) for edge in edges]
+    kernel = np.zeros((latent.shape[-1], count - 1))
+    kernel[0] = _STEEP
+    between = np.eye(count - 1, count, 1) - np.eye(count - 1, count)  # passed: no longer the kind below, but the next
+    fixed = {"trainable": False, "dtype": "float32"}  # so steep a step is none in half precision
+    passed = layers.Dense(count - 1, "hard_sigmoid", name=_PASSED, **fixed)
+    pick = layers.Dense(count, name=_PICK, **fixed)
+    label = pick(passed(latent))
+    passed.set_weights([kernel, -_STEEP * np.array(quantiles)])
+    pick.set_weights([between, np.eye(count)[0]])
+    return label
 
 
 def _ending(activation, name):

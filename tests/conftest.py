@@ -33,6 +33,7 @@ TINY = dataclasses.replace(
     presets.get("laptop"),
     g_filters=2,
     d_filters=3,
+    d_hidden=5,
     latent_dim=4,
     kernel_size=4,
     batch_size=4,
@@ -200,7 +201,7 @@ def dcgan_here(*arguments, cwd=".") -> subprocess.CompletedProcess:
 def lively(generator):
     """Gives a generator weights under which every layer matters: those of the start draw all but nothing."""
     rng = np.random.default_rng(0)
-    for layer in generator.layers:
+    for layer in (layer for layer in generator.layers if layer.trainable):  # how a cluster is chosen stays
         weights = [rng.normal(scale=0.3, size=weight.shape) for weight in layer.get_weights()]
         if "norm" in layer.name:
             weights = [np.abs(weight) + 0.5 for weight in weights]  # variances are above 0

@@ -38,8 +38,8 @@ MUTATIONS = [
     Mutation(
         "the discriminator reads fakes in inference mode",
         "gan.py",
-        "self.score(self.augmented(fake_images, salt=2), labels, training=True)",
-        "self.score(self.augmented(fake_images, salt=2), labels, training=False)",
+        "self.score(self.augmented(fake_images, salt=2), shown, training=True)",
+        "self.score(self.augmented(fake_images, salt=2), shown, training=False)",
         "gan",
     ),
     Mutation(
@@ -99,7 +99,7 @@ MUTATIONS = [
     Mutation(
         "fakes are judged under another class than they were drawn for",
         "gan.py",
-        "self.score(self.augmented(fake_images, salt=2), labels, training=True)",
+        "self.score(self.augmented(fake_images, salt=2), shown, training=True)",
         "self.score(self.augmented(fake_images, salt=2), labels[::-1], training=True)",
         "gan",
     ),
@@ -120,8 +120,8 @@ MUTATIONS = [
     Mutation(
         "labels slip off their images where some are held out",
         "training/trainer.py",
-        "training.labels if run.class_names else None, **order",
-        "images.labels[: len(training)] if run.class_names else None, **order",
+        "stream = data.make_stream(training.images, training.labels, **order)",
+        "stream = data.make_stream(training.images, None if images.labels is None else images.labels[: len(training)], **order)",
         "training/trainer",
     ),
     Mutation(
@@ -214,8 +214,8 @@ MUTATIONS = [
     Mutation(
         "kernel_size is ignored",
         "training/trainer.py",
-        '{"kernel_size": settings.kernel_size, "classes": classes, "seed": seed}',
-        '{"classes": classes, "seed": seed}',
+        '{"kernel_size": settings.kernel_size, "seed": seed}',
+        '{"seed": seed}',
         "training/trainer",
     ),
     Mutation(
@@ -471,8 +471,8 @@ MUTATIONS = [
     Mutation(
         "an evaluation draws other classes than it judges",
         "gan.py",
-        "fake_images = models.draw(self.generator, latents, labels)",
-        "fake_images = models.draw(self.generator, latents, None if labels is None else labels[::-1])",
+        "fake_images, shown = models.draw(self.generator, latents, labels), models",
+        "fake_images, shown = models.draw(self.generator, latents, None if labels is None else labels[::-1]), models",
         "gan",
     ),
     Mutation(
@@ -732,7 +732,7 @@ MUTATIONS = [
         "training/trainer.py",
         "gan = build(run.settings, run.seed, run.precision, len(run.class_names))\n        found",
         "gan = build(run.settings, run.seed, classes=len(run.class_names))\n        found",
-        "training/combinations",
+        "training/trainer",
     ),
     Mutation(
         "the noise of a restorer does not change",
@@ -740,6 +740,82 @@ MUTATIONS = [
         "super().generator_inputs(real_images, step))",
         "super().generator_inputs(real_images, 0))",
         "benchmarks",
+    ),
+    Mutation(
+        "the discriminator is told the real images' clusters of generated ones",
+        "gan.py",
+        "shown = models.shown(self.generator, latents, labels)\n        g_variables",
+        "shown = labels\n        g_variables",
+        "gan",
+    ),
+    Mutation(
+        "an evaluation tells the real images' clusters of generated ones",
+        "gan.py",
+        "models.shown(self.generator, latents, labels)\n        real_logits",
+        "labels\n        real_logits",
+        "gan",
+    ),
+    Mutation(
+        "clusters are drawn equally often", "models.py", "np.cumsum(shares)", "np.cumsum(np.ones(count))", "models"
+    ),
+    Mutation("all numbers choose the cluster", "models.py", "kernel[0] = _STEEP", "kernel[:] = _STEEP", "models"),
+    Mutation("the choice of a cluster is trained", "models.py", '{"trainable": False, "dtype"', '{"dtype"', "models"),
+    Mutation(
+        "a copy's choice of a cluster is trained",
+        "models.py",
+        "layer.trainable = layer.name not in (_PASSED, _PICK)",
+        "layer.trainable = True",
+        "models",
+    ),
+    Mutation(
+        "the hidden layer has no BatchNorm",
+        "models.py",
+        '[batch_norm("hidden_norm", normal)] * has_norm',
+        "[]",
+        "models",
+    ),
+    Mutation(
+        "the hidden layer is not spectral",
+        "models.py",
+        "dense(hidden, use_bias",
+        "layers.Dense(hidden, use_bias",
+        "models",
+    ),
+    Mutation("d_hidden is ignored", "training/trainer.py", "hidden=settings.d_hidden, ", "", "training/trainer"),
+    Mutation(
+        "clusters are found among other images",
+        "data/clusters.py",
+        "return found.astype(np.int32)",
+        "return found[::-1].astype(np.int32)",
+        "data/clusters",
+    ),
+    Mutation(
+        "the clusters of a seed are those of another",
+        "data/clusters.py",
+        "seed=seed)[1]",
+        "seed=0)[1]",
+        "data/clusters",
+    ),
+    Mutation(
+        "a resumed run looks for clusters anew",
+        "training/runs.py",
+        "if path.is_file():\n        labels",
+        "if False:\n        labels",
+        "training/runs",
+    ),
+    Mutation(
+        "clusters are kept by every host",
+        "training/runs.py",
+        "        if keep:\n",
+        "        if True:\n",
+        "training/runs",
+    ),
+    Mutation(
+        "units of a dense layer are normalised apart on each replica",
+        "layers.py",
+        "len(inputs.shape) in (2, 4)",
+        "len(inputs.shape) == 4",
+        "training/devices",
     ),
 ]
 

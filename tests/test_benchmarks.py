@@ -212,10 +212,8 @@ def test_the_table_of_few_pictures_holds_each_run_once(benchmarks, tmp_path, mon
     path = tmp_path / "table.csv"
     path.write_text("\n".join([",".join(few_pictures.HEAD), *(",".join([*run, *"12345"]) for run in runs)]) + "\n")
     pool.row = lambda run: (*run, 1, 2, 3, 4, 5)
-    monkeypatch.setattr(few_pictures, "COUNTS", (100,))
-    monkeypatch.setattr(few_pictures, "ARMS", ("",))
-    monkeypatch.setattr(sys, "argv", ["few_pictures.py", "--steps", "3", "--csv", str(path)])
-    few_pictures.main()
+    monkeypatch.setattr(sys, "argv", ["few_pictures.py", "--arms", "100", "--steps", "3", "--csv", str(path)])
+    few_pictures.TABLE.main()
     assert pool.asked == [(100, "", 2, 3)]
     assert [line.split(",")[2:4] for line in path.read_text().splitlines()[1:]] == [["0", "3"], ["1", "3"], ["2", "3"]]
 
@@ -242,7 +240,7 @@ def test_the_table_of_remedies_holds_each_arm(benchmarks, tmp_path, monkeypatch,
     assert float(rows[0][5]) > 0
 
     # The table that is there has each arm with each seed, and all moments of each.
-    with open(remedies.TABLE, newline="", encoding="utf-8") as file:
+    with open(remedies.TABLE.path, newline="", encoding="utf-8") as file:
         head, *table = csv.reader(file)
     moments = (200, 400, 600, 800)
     wanted = [(arm, str(seed), str(step)) for arm in remedies.ARMS for seed in remedies.SEEDS for step in moments]
@@ -336,29 +334,29 @@ def test_the_table_of_the_sweep_holds_each_run_once(benchmarks, tmp_path, monkey
     for name, value in {"SECONDS": (0.01, 0.05), "STEPS": 2, "SCORED": 200}.items():
         monkeypatch.setattr(sweep, name, value)
     setting = sweep.default() | {"batch_size": 32, "filters": 8}
-    rows = sweep.train(("7", 7, setting))
+    rows = sweep.train(("7", 7, setting, 0))
     assert {row[len(setting) + 2] for row in rows} == {"0.01 s", "0.05 s", "2 steps"}
     assert rows[-1][len(setting) + 2] == "0.05 s" and all(len(row) == len(sweep.HEAD) for row in rows)
     assert all(np.isfinite(float(value)) for row in rows for value in row[-6:])
     # Numbers that stop being finite are said to be so.
-    broken = sweep.train(("8", 8, setting | {"g_learning_rate": 1e30, "d_learning_rate": 1e30}))
+    broken = sweep.train(("8", 8, setting | {"g_learning_rate": 1e30, "d_learning_rate": 1e30}, 0))
     assert broken[-1][-6:] == ("inf",) * 6
 
     # Runs that are there are not done again.
     path = tmp_path / "table.csv"
     path.write_text(",".join(sweep.HEAD) + "\n" + ",".join(["1", "1", *["0"] * (len(sweep.HEAD) - 2)]) + "\n")
     pool.row = lambda run: (*run[:2], *range(len(sweep.HEAD) - 2))
-    monkeypatch.setattr(sweep, "SEEDS", (0, 1))
-    monkeypatch.setattr(sys, "argv", ["sweep.py", "--settings", "3", "--csv", str(path)])
-    sweep.main()
-    assert [run[:2] for run in pool.asked] == [("default", 0), ("default", 1), ("0", 0), ("2", 2)]
+    arguments = ["--arms", "default", "0", "1", "2", "--seeds", "0", "1", "2", "--csv", str(path)]
+    monkeypatch.setattr(sys, "argv", ["sweep.py", *arguments])
+    sweep.TABLE.main()
+    assert [run[:2] for run in pool.asked] == [("default", 0), ("default", 1), ("0", 0), ("2", 2), ("default", 2)]
     names = [line.split(",")[0] for line in path.read_text().splitlines()[1:]]
-    assert names == ["default", "default", "0", "1", "2"]
+    assert names == ["default", "default", "default", "0", "1", "2"]
 
 
 def test_the_sweep_that_is_there_is_whole(benchmarks):
     sweep = importlib.import_module("sweep")
-    with open(sweep.TABLE, newline="", encoding="utf-8") as file:
+    with open(sweep.TABLE.path, newline="", encoding="utf-8") as file:
         head, *table = csv.reader(file)
     assert tuple(head) == sweep.HEAD
     moments = [f"{seconds} s" for seconds in sweep.SECONDS]
@@ -384,11 +382,11 @@ def test_the_table_of_points_holds_each_seed_of_each_arm(benchmarks, monkeypatch
     all_steps = dict(ring_and_grid.STEPS)
     monkeypatch.setitem(ring_and_grid.STEPS, "grid", 5)
     for arm in ring_and_grid.ARMS:
-        rows = ring_and_grid.train(("grid", arm))
-        assert [row[:4] for row in rows] == [("grid", arm, seed, step) for step in range(1, 6) for seed in range(10)]
+        rows = ring_and_grid.train(("grid", arm, 5))
+        assert [row[:4] for row in rows] == [("grid", arm, seed, step) for seed in range(10) for step in range(1, 6)]
         assert len(rows[0]) == len(ring_and_grid.HEAD) and all(np.isfinite(float(value)) for value in rows[0][4:])
 
-    head, table = read_table(ring_and_grid.TABLE)
+    head, table = read_table(ring_and_grid.TABLE.path)
     wanted = []
     for mixture, arm in ring_and_grid.RUNS:
         steps = [all_steps[mixture] * row // 5 for row in range(1, 6)]
@@ -442,14 +440,14 @@ def test_the_table_of_stacked_garments_counts_combinations(benchmarks, monkeypat
     assert [row[:5] for row in rows] == [(4, "none", 1.0, 0, 1), (4, "none", 1.0, 0, 2)]
     assert len(rows[0]) == len(stacked.HEAD) and all(np.isfinite(float(value)) for value in rows[0][5:])
 
-    head, table = read_table(stacked.TABLE)
+    head, table = read_table(stacked.TABLE.path)
     runs = [(*map(str, arm), seed, step) for arm in stacked.ARMS for seed in "012" for step in ("2000", "4000")]
     assert head == stacked.HEAD and [tuple(row[:5]) for row in table] == runs
 
 
 def test_the_table_of_inpainting_is_whole_and_its_rows_come_again(benchmarks, monkeypatch):
     inpainting = importlib.import_module("inpainting")
-    with open(inpainting.TABLE, newline="", encoding="utf-8") as file:
+    with open(inpainting.TABLE.path, newline="", encoding="utf-8") as file:
         head, *table = csv.reader(file)
     assert tuple(head) == inpainting.HEAD
     for task in inpainting.TASKS:
@@ -548,20 +546,14 @@ def test_ten_steps_in_pytorch_are_those_in_keras(runtimes):
     assert np.ptp(keras_losses[:, 0]) > 0.3  # it did train
 
 
-def test_the_tables_of_runtimes_are_written(runtimes, tmp_path, monkeypatch, capsys):
-    paths = tmp_path / "runtimes.csv", tmp_path / "torch_steps.csv"
-    options = ["--generators", "fashion", "--seconds", "0.01", "--steps", "1"]
-    monkeypatch.setattr(sys, "argv", ["runtimes.py", *options, "--csv", str(paths[0]), "--steps-csv", str(paths[1])])
-    runtimes.main()
-    found = table(paths[0])
+def test_the_rows_of_runtimes(runtimes):
+    found = [dict(zip(runtimes.HEAD, row)) for row in runtimes.compare_runtimes(("fashion", 0.01))]
     assert [row["runtime"] for row in found][:2] == ["Keras", "SavedModel"] and found[-1]["runtime"] == "NumPy"
     assert all(float(row["difference"]) < 1e-5 and float(row["ms_one"]) > 0 for row in found)
-    assert paths[1].is_file() == (runtimes.torch is not None)
 
 
 def table(path):
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return list(csv.DictReader(line for line in lines if not line.startswith("#")))
+    return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
 
 
 def test_the_committed_tables_of_runtimes_say_what_the_notebook_says():
@@ -589,7 +581,7 @@ def test_the_table_of_super_resolution_holds_each_way(benchmarks, monkeypatch):
     for name, value in {"COUNT": 8, "OTHERS": 16}.items():
         monkeypatch.setattr(super_resolution, name, value)
     monkeypatch.setitem(super_resolution.TASKS, "short", ("fashion", 2, (0.01,), (2, 2), 2))
-    rows = super_resolution.train(("short", 0, 2))
+    rows = super_resolution.train(("short", 0, (0.01,), 2))
     ways = [(name, number) for name in ("nearest", "bicubic", "gaussian", "weight 0.01") for number in (0, 1)]
     assert [row[:4] for row in rows] == [("short", *way, 0) for way in ways]
     assert len(rows[0]) == len(super_resolution.HEAD) and np.isfinite(np.array([row[4:] for row in rows], float)).all()
@@ -599,7 +591,7 @@ def test_the_table_of_super_resolution_holds_each_way(benchmarks, monkeypatch):
 
     # The table that is there has each task with each seed.
     monkeypatch.undo()
-    with open(super_resolution.TABLE, newline="", encoding="utf-8") as file:
+    with open(super_resolution.TABLE.path, newline="", encoding="utf-8") as file:
         head, *table = csv.reader(file)
     wanted = [(task, str(seed)) for task in super_resolution.TASKS for seed in super_resolution.SEEDS]
     assert tuple(head) == super_resolution.HEAD and list(dict.fromkeys((row[0], row[3]) for row in table)) == wanted
@@ -644,7 +636,7 @@ def test_a_run_beyond_images(benchmarks, monkeypatch, arm):
         assert found["speed"] >= 0 and found["drift"] >= 0 and -1 <= found["straightness"] <= 1
 
     # The table that is there has each arm with each seed.
-    with open(beyond.TABLE, newline="", encoding="utf-8") as file:
+    with open(beyond.TABLE.path, newline="", encoding="utf-8") as file:
         head, *table = csv.reader(file)
     assert tuple(head) == beyond.HEAD
     seeds = [row[1] for row in table if row[0] == arm]
@@ -795,7 +787,7 @@ def test_a_run_of_the_table_of_real_furniture(real_furniture, monkeypatch):
     monkeypatch.setattr(real_furniture, "SEARCH", {"steps": 25, "learning_rate": 0.1, "prior": 3e-3})
     furniture = importlib.import_module("beyond_images").furniture
     pieces = [{"id": str(n), "name": "", "creator": "", "licence": ""} for n in range(8)]
-    rows = real_furniture.train(("mirrored", 0, 2, pieces, furniture(8, 0)))
+    rows = real_furniture.train(("mirrored", 0, pieces, furniture(8, 0), 2))
     assert [row[0] for row in rows] == [*map(str, range(8)), "furniture(200, 1)"]
     named = [dict(zip(real_furniture.HEAD, row)) for row in rows]
     assert all(float(row["nearest"]) == 1 and row["fails"] == "" for row in named[:8])  # they are the training shapes
@@ -803,7 +795,7 @@ def test_a_run_of_the_table_of_real_furniture(real_furniture, monkeypatch):
 
 
 def test_the_table_of_real_furniture_is_whole(real_furniture):
-    head, rows = read_table(real_furniture.TABLE)
+    head, rows = read_table(real_furniture.TABLE.path)
     assert head == real_furniture.HEAD
     table = [dict(zip(head, row)) for row in rows]
     keys = [(row["arm"], row["seed"], row["id"]) for row in table]

@@ -119,7 +119,7 @@ def test_batch_norm_trains_in_both_networks():
     norms = [layer for n in networks for layer in n.layers if isinstance(layer, layers.FastBatchNormalization)]
     before = values([norm.moving_mean for norm in norms])
     gan.train_step(REAL)
-    assert len(norms) == 3 and all(moved(before, [norm.moving_mean for norm in norms]))
+    assert len(norms) == 4 and all(moved(before, [norm.moving_mean for norm in norms]))
 
 
 def test_dropout_of_a_custom_discriminator_is_active_in_the_step():
@@ -855,3 +855,78 @@ def test_an_evaluation_judges_fakes_under_the_classes_they_were_drawn_for(monkey
 def test_networks_told_different_things_are_refused():
     with pytest.raises(ValueError, match="told 3 classes and the discriminator 0"):
         DCGAN(models.build_generator(filters=2, classes=3), models.build_discriminator(filters=2))
+
+
+# A generator that chooses kinds itself
+
+
+def choosing_model(rate=0.1, **options):
+    generator = models.build_generator(filters=2, latent_dim=4, clusters=[1, 2, 1], seed=1)
+    gan = DCGAN(generator, models.build_discriminator(filters=3, hidden=5, classes=3, seed=1), seed=2, **options)
+    gan.compile(keras.optimizers.SGD(rate), keras.optimizers.SGD(rate))
+    return gan
+
+
+def test_the_discriminator_is_told_the_kinds_that_the_generator_chose():
+    """Against gradients taken by hand: real images under their labels, generated ones under their latent vectors'."""
+    gan, rate = choosing_model(), 0.1
+    g, d = keras.models.clone_model(gan.generator), keras.models.clone_model(gan.discriminator)
+    g.set_weights(gan.generator.get_weights())
+    d.set_weights(gan.discriminator.get_weights())
+    latents = gan.latent_vectors(8, 0)
+    chosen = np.searchsorted([-0.67449, 0.67449], latents[:, 0])
+    assert not np.array_equal(chosen, LABELS) and len(set(chosen)) == 3
+    pair = losses.get("non_saturating")
+    with tf.GradientTape(persistent=True) as tape:
+        fake_images = g(latents, training=True)
+        real_logits = d([REAL, tf.constant(np.eye(3, dtype=np.float32)[LABELS])], training=True)
+        fake_logits = d([fake_images, tf.constant(np.eye(3, dtype=np.float32)[chosen])], training=True)
+        d_loss, g_loss = pair.discriminator(real_logits, fake_logits), pair.generator(fake_logits)
+    wanted = [
+        [v - rate * slope for v, slope in zip(n.trainable_variables, tape.gradient(loss, n.trainable_variables))]
+        for n, loss in ((d, d_loss), (g, g_loss))
+    ]
+    gan.train_step((REAL, LABELS))
+    for network, after in zip((gan.discriminator, gan.generator), wanted):
+        assert len(after) == len(network.trainable_variables)
+        for found, value in zip(network.trainable_variables, after):
+            np.testing.assert_allclose(found, value, atol=1e-6)
+
+
+def test_it_is_an_ordinary_generator_to_whoever_uses_it(tmp_path, images):
+    gan = choosing_model()
+    stream = data.make_dataset(images, np.arange(80) % 3, batch_size=16)
+    gan.fit(stream, epochs=1, verbose=0)
+    assert set(gan.evaluate(stream, verbose=0, return_dict=True)) >= {"d_real"}
+    vectors = gan.latent_vectors(6, 0)
+    assert gan(vectors).shape == gan.predict(vectors, verbose=0).shape == (6, 28, 28, 1)
+    np.testing.assert_array_equal(models.shown(gan.ema_generator, vectors), models.shown(gan.generator, vectors))
+    gan.save(tmp_path / "gan.keras")
+    np.testing.assert_allclose(keras.models.load_model(tmp_path / "gan.keras")(vectors), gan(vectors), atol=1e-6)
+    gan.export(tmp_path / "exported", verbose=False)
+    exported = tf.saved_model.load(tmp_path / "exported")
+    np.testing.assert_allclose(exported.serve(vectors), gan(vectors), atol=1e-5)
+
+
+def test_the_average_keeps_the_choice_over_many_steps():
+    gan = choosing_model(ema_decay=0.99)
+    vectors = tf.random.stateless_normal((2_000, 4), (0, 7))
+
+    @tf.function
+    def many():
+        for _ in tf.range(3_000):
+            gan.update_average()
+            gan.step.assign_add(1)
+
+    many()
+    kinds = models.shown(gan.ema_generator, vectors).numpy()
+    assert np.abs(kinds - models.shown(gan.generator, vectors)).max() < 1e-3
+
+
+def test_it_goes_with_a_discriminator_that_is_told_as_many():
+    for classes in (0, 2):
+        with pytest.raises(ValueError, match=f"The generator is told 3 classes and the discriminator {classes}"):
+            DCGAN(
+                models.build_generator(filters=2, clusters=[1, 1, 1]),
+                models.build_discriminator(filters=2, classes=classes),
+            )

@@ -25,8 +25,9 @@ def test_batch_normalization_trains_and_infers_like_keras():
     np.testing.assert_allclose(ours(x), theirs(x), atol=1e-5)
 
 
-def test_batch_normalization_has_the_gradients_of_keras():
-    x = tf.random.stateless_normal((16, 6, 6, 3), (1, 2)) * 3 + 1
+@pytest.mark.parametrize("shape", [(16, 6, 6, 3), (16, 3)])
+def test_batch_normalization_has_the_gradients_of_keras(shape):
+    x = tf.random.stateless_normal(shape, (1, 2)) * 3 + 1
     gradients = []
     for layer in (layers.FastBatchNormalization(epsilon=1e-3), keras.layers.BatchNormalization(epsilon=1e-3)):
         with tf.GradientTape() as tape:
@@ -49,6 +50,7 @@ def test_batch_normalization_has_the_gradients_of_keras():
         ((8, 6, 6, 3), {"dtype": "mixed_bfloat16"}),
         ((8, 6, 6, 3), {"trainable": False}),
         ((8, 5), {}),
+        ((8, 5), {"axis": 1}),
         ((4, 3, 3, 3, 2), {}),
     ],
 )

@@ -38,6 +38,31 @@ def test_parameter_counts_by_hand():
     assert build_discriminator(28).count_params() == 272 + 8_192 + 1_569 + 4 * 32
 
 
+@pytest.mark.parametrize("normalization", models._NORMALIZATIONS)
+def test_a_hidden_layer_stands_between_the_last_map_and_the_logit(normalization):
+    network = build_discriminator(filters=2, hidden=5, normalization=normalization, seed=0)
+    names = [layer.name for layer in network.layers]
+    normed = ["hidden_norm"] * (normalization == "batch")
+    assert names[names.index("flatten") :] == ["flatten", "hidden", *normed, "hidden_leaky", "score", "logit"]
+    assert network.get_layer("hidden").use_bias == (not normed) and network.get_layer("score").kernel.shape == (5, 1)
+    assert type(network.get_layer("hidden")) is type(network.get_layer("score"))
+    # All before it starts as without it: to add a layer changes no other.
+    plain = build_discriminator(filters=2, normalization=normalization, seed=0)
+    np.testing.assert_array_equal(network.get_layer("down_7").kernel, plain.get_layer("down_7").kernel)
+
+
+def test_what_a_hidden_layer_costs():
+    # 7*7*32 numbers to 64 units, 4 values a unit for BatchNorm, 64+1 for the score in place of 7*7*32+1.
+    more = build_discriminator(hidden=64).count_params() - build_discriminator().count_params()
+    assert more == 1_568 * 64 + 4 * 64 + 65 - 1_569
+
+
+@pytest.mark.parametrize("wrong", [-1, 2.5, "many"])
+def test_a_hidden_layer_that_cannot_be(wrong):
+    with pytest.raises(ValueError, match="hidden must be 0 for no such layer, or a whole number of units"):
+        build_discriminator(hidden=wrong)
+
+
 @pytest.mark.parametrize("size", models.image_sizes())
 def test_the_papers_guidelines(size):
     generator, discriminator = build_generator(size, filters=2), build_discriminator(size, filters=2)
@@ -257,3 +282,60 @@ def test_a_number_of_classes_that_cannot_be(build, wrong):
 def test_packs_of_classes_are_refused():
     with pytest.raises(ValueError, match="reads one image at a time, got pack=2"):
         build_discriminator(filters=2, classes=3, pack=2)
+
+
+# Kinds that a generator chooses itself
+
+SHARES = [0.5, 0.2, 0.0, 0.3]
+
+
+def test_a_generator_chooses_kinds_by_chance_as_often_as_it_should():
+    generator = build_generator(latent_dim=5, filters=2, clusters=SHARES, seed=0)
+    assert (models.clusters(generator), models.classes(generator), models.latent_dim(generator)) == (4, 0, 5)
+    assert models.clusters(build_generator(filters=2)) == 0
+    kinds = models.shown(generator, tf.random.stateless_normal((20_000, 5), (0, 1))).numpy()
+    assert set(np.unique(kinds)) == {0.0, 1.0} and (kinds.sum(axis=1) == 1).all()
+    np.testing.assert_allclose(kinds.mean(axis=0), SHARES, atol=0.01)
+    assert kinds[:, 2].sum() == 0
+
+
+def test_the_kind_hangs_on_the_first_number_alone():
+    generator = build_generator(latent_dim=3, filters=2, clusters=[1, 1, 2], seed=0)
+    # A quarter of N(0, 1) lies below -0.674, half of it below 0.
+    firsts, kinds = [-5, -0.7, -0.6, -0.1, 0.1, 5], [0, 0, 1, 1, 2, 2]
+    vectors = np.array([[first, *rest] for first, rest in zip(firsts, np.random.default_rng(0).normal(size=(6, 2)))])
+    np.testing.assert_array_equal(models.shown(generator, vectors), np.eye(3)[kinds])
+
+
+def test_it_draws_as_one_that_is_told_the_kind():
+    chooses = build_generator(latent_dim=4, filters=2, clusters=[1, 1, 1], seed=0)
+    told = build_generator(latent_dim=4, filters=2, classes=3, seed=0)
+    vectors = tf.random.stateless_normal((9, 4), (0, 0))
+    np.testing.assert_allclose(chooses(vectors), told([vectors, models.shown(chooses, vectors)]), atol=1e-6)
+    labels = np.arange(9) % 3
+    assert models.shown(told, vectors, labels) is labels
+
+
+def test_the_choice_is_not_trained_and_survives_a_file(tmp_path):
+    generator = build_generator(latent_dim=4, filters=2, clusters=SHARES, seed=0)
+    trained = sum(int(np.prod(variable.shape)) for variable in generator.trainable_variables)
+    told = build_generator(latent_dim=4, filters=2, classes=4, seed=0)
+    assert trained == sum(int(np.prod(variable.shape)) for variable in told.trainable_variables)
+    models.save(generator, tmp_path / "g.keras")
+    again = models.load_generator(tmp_path / "g.keras")
+    vectors = tf.random.stateless_normal((50, 4), (0, 0))
+    np.testing.assert_allclose(again(vectors), generator(vectors), atol=1e-6)
+    np.testing.assert_array_equal(models.shown(again, vectors), models.shown(generator, vectors))
+    assert all(type(layer).__module__.startswith("keras") for layer in again.layers)
+    assert len(again.trainable_variables) == len(generator.trainable_variables)
+
+
+@pytest.mark.parametrize("wrong", [[1.0], [0, 0], [1, -1, 1], [1, float("nan")]])
+def test_shares_that_cannot_be(wrong):
+    with pytest.raises(ValueError, match="clusters must be two shares or more, none below 0 and not all 0, got"):
+        build_generator(filters=2, clusters=wrong)
+
+
+def test_told_and_choosing_are_not_both():
+    with pytest.raises(ValueError, match="A generator is told classes or chooses clusters, not both."):
+        build_generator(filters=2, classes=3, clusters=[1, 1])

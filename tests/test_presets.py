@@ -15,21 +15,22 @@ def test_every_preset_builds_and_fits_its_description(name):
 
 
 # The headline recipes, every value of them: a change is a decision, not a slip.
-LAPTOP = {
+PLAIN = {
     "image_size": 28, "channels": 1, "latent_dim": 100, "g_filters": 16, "d_filters": 16, "kernel_size": 4,
     "batch_size": 128, "epochs": 60, "g_learning_rate": 1.5e-3, "d_learning_rate": 1.5e-3, "beta_1": 0.5,
     "loss": "non_saturating", "r1_gamma": 0.0, "ema_decay": 0.995, "frames": 40, "augment": "",
-    "pack": 1, "normalization": "batch",
+    "pack": 1, "normalization": "batch", "d_hidden": 0, "clusters": 0,
 }  # fmt: skip
 PAPER = {
-    **LAPTOP, "g_filters": 128, "d_filters": 128, "kernel_size": 5, "epochs": 25, "g_learning_rate": 2e-4,
+    **PLAIN, "g_filters": 128, "d_filters": 128, "kernel_size": 5, "epochs": 25, "g_learning_rate": 2e-4,
     "d_learning_rate": 2e-4, "ema_decay": 0.0, "frames": 25,
 }  # fmt: skip
 DOCUMENT = {**PAPER, "epochs": 100, "g_learning_rate": 1e-4, "d_learning_rate": 1e-4, "beta_1": 0.9}
 RECIPES = {
-    "laptop": LAPTOP,
+    "laptop": {**PLAIN, "d_hidden": 64, "g_learning_rate": 2e-3, "d_learning_rate": 1e-3},
+    "plain28": PLAIN,
     "laptop64": {
-        **LAPTOP,
+        **PLAIN,
         "image_size": 64,
         "channels": 3,
         "batch_size": 32,
@@ -133,7 +134,7 @@ def test_values_out_of_range_are_named(change, message):
 
 
 def test_an_unknown_preset_is_named_with_the_known_ones():
-    with pytest.raises(ValueError, match="laptop, laptop64, paper28, paper64, document, got 'fast'"):
+    with pytest.raises(ValueError, match="laptop, plain28, laptop64, paper28, paper64, document, got 'fast'"):
         presets.get("fast")
 
 

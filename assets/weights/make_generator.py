@@ -1,6 +1,6 @@
 """Takes the best generator, the scores and the film of a finished run into `assets/`.
 
-    dcgan train --source tfds:fashion_mnist --g-filters 32 --d-filters 32 --g-learning-rate 4e-4 \\
+    dcgan train --source tfds:fashion_mnist --preset plain28 --g-filters 32 --d-filters 32 --g-learning-rate 4e-4 \\
         --d-learning-rate 4e-4 --ema-decay 0.999 --epochs 60 --score-every 2 --run runs/fashion
     python assets/weights/make_generator.py fashion runs/fashion
 
@@ -8,7 +8,7 @@
         --augment translation --ema-decay 0.998 --epochs 300 --score-every 10 --run runs/emoji
     python assets/weights/make_generator.py emoji runs/emoji
 
-    dcgan train --source bundled --conditional --epochs 200 --score-every 10 --run runs/classes
+    dcgan train --source bundled --preset plain28 --conditional --epochs 200 --score-every 10 --run runs/classes
     python assets/weights/make_generator.py classes runs/classes
 
 Writes `NAME_generator.keras`, its weights stored as float16 (Keras turns them back to float32 when it loads them) and

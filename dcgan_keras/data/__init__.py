@@ -3,10 +3,12 @@
 sources     what comes with the package, a folder, a data set: all images in one array
 tfds        the source tfds:NAME
 pictures    one picture file, read safely
+clusters    groups of alike images
 batches     an array of images served in batches
 """
 
 from dcgan_keras.data.batches import Labelled, labelled, make_dataset, make_stream
+from dcgan_keras.data.clusters import cluster
 from dcgan_keras.data.sources import (
     CATEGORIES,
     CLASS_NAMES,

@@ -47,13 +47,19 @@ class Checkpoint(keras.callbacks.Callback):
         # A loss may be finite in the very step that breaks the weights: it is taken before the update.
         if not all(np.isfinite(keras.ops.convert_to_numpy(weight)).all() for weight in self.model.weights):
             raise FloatingPointError(_stopped(f"A weight is not a number after epoch {epoch}.", self.folder))
-        with files.atomic(self.folder / f"epoch-{epoch:04d}.weights.h5") as unfinished:
+        # The weights, and at most two moments of each that are the optimizers'.
+        with files.atomic(self.folder / f"epoch-{epoch:04d}.weights.h5", 3 * bytes_of(self.model)) as unfinished:
             self.model.save_weights(unfinished)
             with h5py.File(unfinished, "a") as file:
                 file.attrs.update(epoch=epoch, step=self.model.steps_taken, sha256=_digest(file))
         for old in checkpoints(self.folder)[: -self.keep]:
             with contextlib.suppress(PermissionError):  # on Windows, while a program has it open: deleted later
                 old.unlink()
+
+
+def bytes_of(model: keras.Model) -> int:
+    """Says how many bytes of a disk the weights of a model take, or fewer, with what HDF5 needs to sort them."""
+    return 2**20 + sum(weight.value.dtype.size * math.prod(weight.shape) for weight in model.weights)
 
 
 def checkpoints(folder: str | Path) -> list[Path]:

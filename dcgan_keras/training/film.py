@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from dcgan_keras import files, models, plots
+from dcgan_keras.training import callbacks
 from PIL import Image
 
 _SEED = 20151119  # of the latent vectors drawn in every picture: the day the paper appeared
@@ -53,8 +54,9 @@ class Film(keras.callbacks.Callback):
         step = self.model.steps_taken
         # A range, because several steps may have run in one call.
         if any(self.done < wanted <= step for wanted in self.steps):
-            with files.atomic(self.folder / f"step-{step:07d}.weights.h5") as unfinished:
-                self.model.ema_generator.save_weights(unfinished)
+            generator = self.model.ema_generator
+            with files.atomic(self.folder / f"step-{step:07d}.weights.h5", callbacks.bytes_of(generator)) as unfinished:
+                generator.save_weights(unfinished)
         self.done = step
 
 

@@ -1,10 +1,11 @@
 """A run folder: one recipe, one source of images, one seed, and all that came of it.
 
     training.gif  samples.png  losses.png  history.csv  config.json  generator.keras  discriminator.keras
-    checkpoints/  snapshots/  best.keras  scores.csv  scores.json  logit_gap.csv
+    checkpoints/  snapshots/  best.keras  scores.csv  scores.json  logit_gap.csv  clusters.npy
 
 `generator.keras` is the averaged generator. `checkpoints/` is what a run resumes from, `snapshots/` what its film is
-made from. The last four are there where images were held out and the generator was scored.
+made from. `best.keras` and what follows it are there where images were held out and the generator was scored, and
+`clusters.npy` where the networks are told clusters.
 """
 
 import contextlib
@@ -166,6 +167,31 @@ def load(run: Run, split: str = "train", conditional: bool = False) -> data.Labe
     return found
 
 
+def told(run: Run, images: data.Labelled, keep: bool = True) -> data.Labelled:
+    """Returns a run's images with what its networks are told of each: its class, its cluster, or nothing.
+
+    The clusters are those in the run folder. Where it has none, they are computed, and kept in it if `keep`: another
+    processor, which rounds otherwise, may find others. Raises ValueError if the file does not fit the images.
+    """
+    if not run.settings.clusters:
+        return images if run.class_names else dataclasses.replace(images, labels=None)
+    path = run.folder / "clusters.npy"
+    if path.is_file():
+        try:
+            labels = np.load(path, allow_pickle=False)
+            fits = labels.shape == (len(images),) and 0 <= labels.min() <= labels.max() < run.settings.clusters
+        except (ValueError, OSError):
+            fits = False
+        if not fits:
+            raise ValueError(f"{path} does not hold the clusters of the run's images: start a new run.")
+    else:
+        labels = data.cluster(images.images, run.settings.clusters, run.seed)
+        if keep:
+            with files.atomic(path) as unfinished:
+                np.save(unfinished, labels, allow_pickle=False)
+    return dataclasses.replace(images, labels=labels)
+
+
 def trained_on(run: Run, count: int) -> int:
     """Says how many of so many images a run trains on: all but those it holds out."""
     return count - count // _HELD_OUT if run.holds_out else count
@@ -185,6 +211,8 @@ def check_images(run: Run, images: data.Labelled) -> None:
     training, held_out = hold_out(run, images)
     pack, batch_size = run.settings.pack, run.settings.batch_size
     data.make_dataset(training.images, batch_size=batch_size)
+    if run.settings.clusters > len(images):
+        raise ValueError(f"There are {len(images)} images for {run.settings.clusters} clusters: give fewer --clusters.")
     if batch_size % pack:
         raise ValueError(f"The discriminator is shown {pack} images at a time: a batch of {batch_size} cannot be.")
     if run.score_every and len(held_out) < 10:

@@ -3,6 +3,8 @@
 import contextlib
 import math
 import warnings
+import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -18,7 +20,9 @@ _CHOOSING_SEED = 2**31  # of the latent vectors by which the best generator is c
 _SAVED_EACH = 20  # steps at least between two checkpoints: of a folder of 200 pictures an epoch has 6
 
 
-def build(settings: presets.Preset, seed: int = 0, precision: str = "float32", classes: int = 0) -> DCGAN:
+def build(
+    settings: presets.Preset, seed: int = 0, precision: str = "float32", classes: int = 0, shares: Sequence[float] = ()
+) -> DCGAN:
     """Builds and compiles the model of a run, with new weights. Under a strategy: in its `scope()`.
 
     Args:
@@ -26,15 +30,24 @@ def build(settings: presets.Preset, seed: int = 0, precision: str = "float32", c
         seed: of initial weights and latent vectors.
         precision: what layers compute in, a name in `devices.PRECISIONS`.
         classes: how many kinds of images the networks are told, 0 for none.
+        shares: how often to draw each of `settings.clusters`. All alike unless given: weights that are loaded know.
     """
-    size = {"image_size": settings.image_size, "channels": settings.channels}
-    rest = {"kernel_size": settings.kernel_size, "classes": classes, "seed": seed}
+    if settings.clusters and classes:
+        raise ValueError("Networks are told classes or clusters, not both: leave out --clusters, or --conditional.")
+    if settings.clusters == 1:
+        raise ValueError("clusters must be 0 for none, or 2 or more, got 1.")
+    size: dict = {"image_size": settings.image_size, "channels": settings.channels}
+    rest: dict = {"kernel_size": settings.kernel_size, "seed": seed}
+    kinds: dict = {"classes": classes, "clusters": shares or [1] * settings.clusters}
     step: dict = {"loss": settings.loss, "ema_decay": settings.ema_decay, "r1_gamma": settings.r1_gamma}
     with devices.precision(precision):
-        generator = models.build_generator(**size, filters=settings.g_filters, latent_dim=settings.latent_dim, **rest)
-        discriminator = models.build_discriminator(
-            **size, filters=settings.d_filters, pack=settings.pack, normalization=settings.normalization, **rest
+        generator = models.build_generator(
+            **size, filters=settings.g_filters, latent_dim=settings.latent_dim, **kinds, **rest
         )
+        discriminator = models.build_discriminator(
+            **size, filters=settings.d_filters, pack=settings.pack, normalization=settings.normalization,
+            hidden=settings.d_hidden, classes=classes or settings.clusters, **rest,
+        )  # fmt: skip
         gan = DCGAN(generator, discriminator, **step, augment=settings.augment, seed=seed)
     gan.compile(
         g_optimizer=keras.optimizers.Adam(settings.g_learning_rate, beta_1=settings.beta_1),
@@ -68,18 +81,24 @@ def train(
             f"The images of {run.source} are not those that the run in {run.folder} began with: name the folder that "
             "holds them (--source), or start a new run."
         )
-    with strategy.scope():
-        gan = build(settings, run.seed, run.precision, len(run.class_names))
     with runs.claimed(run) if chief else contextlib.nullcontext():
         if chief:
             files.remove_unfinished(run.folder)
             run = runs.change(run, images_sha256=digest)
-        done = load_newest_checkpoint(run, gan)
-        devices.check_agreement(strategy, {"epochs done": done, "images": int(digest[:12], 16)})
+        images = runs.told(run, images, keep=chief)
         training, held_out = runs.hold_out(run, images)
+        shares: Sequence[float] = ()
+        if settings.clusters and training.labels is not None:
+            shares = np.bincount(training.labels, minlength=settings.clusters).tolist()
+        with strategy.scope():
+            gan = build(settings, run.seed, run.precision, len(run.class_names), shares)
+        done = load_newest_checkpoint(run, gan)
+        shown = 0 if training.labels is None else zlib.crc32(training.labels.tobytes())
+        agreed = {"epochs done": done, "images": int(digest[:12], 16), "what images show": shown}
+        devices.check_agreement(strategy, agreed)
         steps = len(training) // settings.batch_size
         order = {"batch_size": settings.batch_size, "seed": run.seed, "first_epoch": done}
-        stream = data.make_stream(training.images, training.labels if run.class_names else None, **order)
+        stream = data.make_stream(training.images, training.labels, **order)
         epochs = {"initial_epoch": done, "epochs": settings.epochs, "steps_per_epoch": steps}
         watch = _run_callbacks(run, gan, steps, training, held_out) if chief else []
         watch += [callbacks.Progress()] * (chief and verbose)

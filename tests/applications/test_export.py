@@ -27,6 +27,7 @@ GENERATORS = {
     "kernel 5": lambda: build_generator(28, latent_dim=6, filters=3, kernel_size=5),
     "kernel 3": lambda: build_generator(32, latent_dim=6, filters=3, kernel_size=3),
     "two classes": lambda: build_generator(28, latent_dim=6, filters=3, classes=2),
+    "three clusters": lambda: build_generator(28, latent_dim=6, filters=3, clusters=[0.2, 0.5, 0.3]),
 }
 
 

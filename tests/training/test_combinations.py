@@ -17,18 +17,22 @@ import pytest
 from conftest import dcgan_here
 from PIL import Image
 
-OPTIONS = ("strategy", "conditional", "pack", "precision", "score_every", "normalization", "augment", "r1", "source")
+OPTIONS = (
+    "strategy", "told", "pack", "precision", "score_every", "normalization", "augment", "r1", "source", "hidden",
+)  # fmt: skip
 ROWS = [
-    ("one", False, 2, "float32", 0, "none", "noise", 0, "colour"),
-    ("one", False, 2, "mixed_bfloat16", 0, "spectral", "translation", 1, "grey"),
-    ("one", True, 1, "mixed_float16", 1, "batch", "", 1, "grey"),
-    ("mirrored", False, 2, "mixed_float16", 0, "none", "translation", 0, "grey"),
-    ("mirrored", True, 1, "float32", 0, "spectral", "", 0, "colour"),
-    ("mirrored", True, 1, "mixed_bfloat16", 1, "batch", "noise", 1, "grey"),
-    ("hosts", False, 1, "mixed_float16", 1, "spectral", "noise", 1, "colour"),
-    ("hosts", False, 2, "float32", 0, "batch", "translation", 0, "colour"),
-    ("hosts", False, 2, "mixed_bfloat16", 1, "none", "", 0, "colour"),
-    ("hosts", True, 1, "float32", 1, "none", "translation", 1, "grey"),
+    ("one", "classes", 1, "float32", 1, "batch", "", 0, "grey", 5),
+    ("one", "classes", 1, "mixed_float16", 0, "spectral", "noise", 1, "colour", 0),
+    ("one", "clusters", 1, "mixed_float16", 0, "none", "translation", 0, "grey", 5),
+    ("one", "nothing", 2, "mixed_bfloat16", 0, "batch", "translation", 1, "colour", 0),
+    ("one", "nothing", 2, "mixed_bfloat16", 1, "none", "noise", 0, "colour", 5),
+    ("mirrored", "nothing", 2, "mixed_float16", 0, "none", "", 1, "colour", 5),
+    ("mirrored", "clusters", 1, "float32", 1, "batch", "noise", 1, "grey", 0),
+    ("mirrored", "classes", 1, "mixed_bfloat16", 1, "spectral", "translation", 0, "grey", 0),
+    ("hosts", "classes", 1, "float32", 0, "none", "noise", 0, "colour", 0),
+    ("hosts", "nothing", 1, "mixed_float16", 1, "batch", "translation", 1, "grey", 0),
+    ("hosts", "clusters", 1, "mixed_bfloat16", 1, "spectral", "", 0, "colour", 0),
+    ("hosts", "nothing", 2, "float32", 0, "spectral", "translation", 1, "grey", 5),
 ]
 NAMES = ["-".join(map(str, row)) for row in ROWS]
 BATCH, DARK, LIGHT = 36, 90, 30  # pictures a batch and of each kind: one in four is light
@@ -46,7 +50,7 @@ def test_every_two_values_of_two_options_meet():
         for x in values[a]
         for y in values[b]
     }
-    refused = {frozenset({("conditional", True), ("pack", 2)})}  # in a sentence: test_main
+    refused = {frozenset({("told", kinds), ("pack", 2)}) for kinds in ("classes", "clusters")}  # a sentence: test_main
     assert every - set().union(*map(pairs, ROWS)) == refused
 
 
@@ -65,9 +69,10 @@ def pictures(folder: Path, source: str) -> None:
 
 def train_once(folder: Path, row: tuple) -> dict:
     """Trains a row by the command, resumes it, and uses what came of it. Returns all that was said and counted."""
+    from dcgan_keras import models
     from dcgan_keras.applications import latent
     from dcgan_keras.evaluation import scores
-    from dcgan_keras.training import newest_generator
+    from dcgan_keras.training import film, newest_generator
 
     given = dict(zip(OPTIONS, row))
     run = folder / "run"
@@ -77,7 +82,8 @@ def train_once(folder: Path, row: tuple) -> dict:
     options = ["--source", source, "--score-every", given["score_every"], "--precision", given["precision"]]
     options += ["--pack", given["pack"], "--normalization", given["normalization"], "--augment", given["augment"]]
     options += ["--r1-gamma", given["r1"], "--preset", "laptop" if given["source"] == "grey" else "laptop64"]
-    options += ["--conditional"] * given["conditional"]
+    options += ["--d-hidden", given["hidden"]]
+    options += {"classes": ["--conditional"], "clusters": ["--clusters", 2], "nothing": []}[given["told"]]
     where = ["--strategy", given["strategy"], *["--replicas", 2] * (given["strategy"] == "mirrored")]
 
     asked, draw = [], scores.draw
@@ -98,7 +104,7 @@ def train_once(folder: Path, row: tuple) -> dict:
     does("train", "train", "--run", run, *options, *small, "--epochs", 1, *where)
     does("resume", "train", "--resume", "--run", run, "--epochs", 2, *where)
     scored = [np.bincount(labels, minlength=2).tolist() for labels in asked if labels is not None]
-    if given["conditional"]:
+    if given["told"] == "classes":
         does("sample", "sample", run, "--out", "new.png", "--class", "light")
     if given["score_every"]:
         does("evaluate", "evaluate", run, "--count", 10)
@@ -109,6 +115,9 @@ def train_once(folder: Path, row: tuple) -> dict:
     except ValueError as error:
         said["search"] = str(error)
     scores.draw = draw
+    if given["told"] == "clusters":
+        said["kinds"] = np.unique(np.load(run / "clusters.npy"), return_counts=True)[1].tolist()
+        said["drawn"] = models.shown(generator, film.latents(4, 4_000)).numpy().mean(axis=0).tolist()
     history = (run / "history.csv").read_text(encoding="utf-8") if (run / "history.csv").is_file() else ""
     return {"said": said, "scored": scored, "history": history, "files": sorted(path.name for path in run.glob("*"))}
 
@@ -150,8 +159,8 @@ def found(tmp_path_factory):
 @pytest.mark.parametrize(("name", "row"), list(zip(NAMES, ROWS)), ids=NAMES)
 def test_it_trains_resumes_and_says_what_it_does(found, name, row):
     came, given = found(row[0])[name], dict(zip(OPTIONS, row))
-    said, scored, told = came["said"], given["score_every"], given["conditional"]
-    for command in said.keys() - {"wrong", "search"}:
+    said, scored, told = came["said"], given["score_every"], given["told"] == "classes"
+    for command in said.keys() - {"wrong", "search", "kinds", "drawn"}:
         assert said[command]["code"] == 0, f"{command}: {said[command]['err']}"
         assert "Traceback" not in said[command]["err"]
     count = DARK + LIGHT - scored * (DARK + LIGHT) // 10
@@ -162,6 +171,7 @@ def test_it_trains_resumes_and_says_what_it_does(found, name, row):
     assert lines[at].startswith(f"Training {preset} on {count} images from ")
     assert lines[at + 1] == f"Images of {kind}; 1 epochs of {steps} steps of {BATCH}: {steps} steps"
     assert ("Told apart: dark, light" in lines) == told
+    assert ("Told apart: 2 clusters of alike images" in lines) == (given["told"] == "clusters")
     replicas = "Device: 2 replicas in step, CPU devices, 1 host." if row[0] == "mirrored" else "Device: CPU, "
     assert any(line.startswith(replicas) for line in lines) and lines[-1].startswith("Done. See ")
     assert any(line.startswith("epoch   1/1") for line in lines)
@@ -178,7 +188,7 @@ def test_it_trains_resumes_and_says_what_it_does(found, name, row):
         assert "best.keras, chosen on these images" in said["evaluate"]["out"]
 
 
-@pytest.mark.parametrize(("name", "row"), [each for each in zip(NAMES, ROWS) if each[1][1]])
+@pytest.mark.parametrize(("name", "row"), [each for each in zip(NAMES, ROWS) if each[1][1] == "classes"])
 def test_networks_that_are_told_are_judged_and_used_as_such(found, name, row):
     """Each kind is drawn as often as the held-out pictures have it, and what is not for them is refused."""
     came = found(row[0])[name]
@@ -189,6 +199,16 @@ def test_networks_that_are_told_are_judged_and_used_as_such(found, name, row):
         assert len(came["scored"]) == 2 and came["scored"][0] == came["scored"][1]
         dark, light = came["scored"][0]
         assert dark + light == 12 and dark > light
+
+
+@pytest.mark.parametrize(("name", "row"), [each for each in zip(NAMES, ROWS) if each[1][1] == "clusters"])
+def test_clusters_are_drawn_as_often_as_they_are_trained_on(found, name, row):
+    """The two clusters are the two kinds of pictures, and whoever uses the generator need not know of them."""
+    came = found(row[0])[name]
+    said, scored = came["said"], row[OPTIONS.index("score_every")]
+    assert sorted(said["kinds"]) == [LIGHT, DARK] and "clusters.npy" in came["files"]
+    np.testing.assert_allclose(sorted(said["drawn"]), [0.25, 0.75], atol=0.06 if scored else 0.03)
+    assert said["search"] == [1, 2, 4]
 
 
 @pytest.mark.parametrize(("name", "row"), [each for each in zip(NAMES, ROWS) if each[1][2] > 1])

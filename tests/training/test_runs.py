@@ -170,6 +170,45 @@ def test_a_batch_that_is_no_multiple_of_the_pack_is_refused(tmp_path):
     runs.check_images(runs.Run(tmp_path, dataclasses.replace(TINY, pack=2)), images)
 
 
+def test_clusters_are_found_once_and_then_read(tmp_path, monkeypatch):
+    images = data.labelled(np.random.default_rng(0).integers(0, 256, (40, 28, 28, 1), dtype=np.uint8))
+    run = runs.Run(tmp_path, dataclasses.replace(TINY, clusters=3), seed=5)
+    found = runs.told(run, images, keep=False)
+    assert not list(tmp_path.iterdir()) and found.names == ()
+    np.testing.assert_array_equal(found.labels, data.cluster(images.images, 3, 5))
+    np.testing.assert_array_equal(runs.told(run, images).labels, found.labels)
+    # Another processor might find others: what counts is the file.
+    monkeypatch.setattr(data, "cluster", None)
+    np.testing.assert_array_equal(runs.told(run, images).labels, found.labels)
+    with pytest.raises(ValueError, match="clusters.npy does not hold the clusters of the run's images"):
+        runs.told(run, images[:39])
+    (tmp_path / "clusters.npy").write_bytes(b"no array")
+    with pytest.raises(ValueError, match="clusters.npy does not hold the clusters of the run's images"):
+        runs.told(run, images)
+
+
+def test_networks_that_are_told_nothing_are_not_told_labels(tmp_path):
+    images = data.Labelled(np.zeros((40, 28, 28, 1), np.uint8), np.arange(40, dtype=np.int32) % 2, ("a", "b"))
+    assert runs.told(runs.Run(tmp_path, TINY), images).labels is None
+    assert runs.told(runs.Run(tmp_path, TINY, class_names=("a", "b")), images) is images
+
+
+def test_more_clusters_than_images_are_refused(tmp_path):
+    run = runs.Run(tmp_path, dataclasses.replace(TINY, clusters=81))
+    with pytest.raises(ValueError, match="There are 80 images for 81 clusters: give fewer --clusters."):
+        runs.check_images(run, data.labelled(np.zeros((80, 28, 28, 1), np.uint8)))
+
+
+def test_a_run_of_before_there_were_clusters_opens(tmp_path):
+    run = runs.create(runs.Run(tmp_path / "run", TINY))
+    path = run.folder / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    del config["settings"]["clusters"], config["settings"]["d_hidden"]
+    path.write_text(json.dumps(config))
+    opened = runs.open_run(run.folder)
+    assert (opened.settings.clusters, opened.settings.d_hidden) == (0, 0)
+
+
 @pytest.mark.parametrize(
     ("name", "number"),
     [("ankle boot", 2), ("Boot", 2), ("top", 0), ("shirt", 1), ("1", 1), ("dress", None), ("t", 0), ("5", None)],

@@ -83,7 +83,7 @@ def build_generator(
     stack.append(_strided(fast.FastConv2DTranspose, f"up_{image_size}", channels, kernel_size, normal, use_bias=True))
     stack.append(_ending("tanh", "image"))
     latent = layers.Input((latent_dim,), name="latent")
-    if not classes and not len(clusters):
+    if not (classes or len(clusters)):
         return keras.Sequential([latent, *stack], name="generator")
     # A label is more numbers of the vector: "project" adds what it has learned of the class.
     label = _pick(latent, clusters) if len(clusters) else layers.Input((classes,), name="label")

@@ -799,8 +799,8 @@ MUTATIONS = [
     Mutation(
         "a resumed run looks for clusters anew",
         "training/runs.py",
-        "if path.is_file():\n        labels",
-        "if False:\n        labels",
+        "if path.is_file():\n        try:\n            labels",
+        "if False:\n        try:\n            labels",
         "training/runs",
     ),
     Mutation(

@@ -179,10 +179,9 @@ def told(run: Run, images: data.Labelled, keep: bool = True) -> data.Labelled:
     if path.is_file():
         try:
             labels = np.load(path, allow_pickle=False)
-            fits = labels.shape == (len(images),) and 0 <= labels.min() <= labels.max() < run.settings.clusters
         except (ValueError, OSError):
-            fits = False
-        if not fits:
+            labels = np.full(len(images), -1)
+        if labels.shape != (len(images),) or not 0 <= labels.min() <= labels.max() < run.settings.clusters:
             raise ValueError(f"{path} does not hold the clusters of the run's images: start a new run.")
     else:
         labels = data.cluster(images.images, run.settings.clusters, run.seed)

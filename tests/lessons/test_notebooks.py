@@ -282,7 +282,7 @@ def test_the_kernel_is_the_usual_one(path):
 # What stands before a dot in prose and is no room: libraries, variables of the lessons, addresses.
 NO_ROOMS = {"np", "tf", "keras", "torch", "self", "tape", "network", "optimizer", "loss", "parameter", "discriminator"}
 NO_ROOMS |= {"http", "huggingface"}
-FILES = (".csv", ".gif", ".json", ".keras", ".png", ".txt")  # losses.png is a picture, and not in the room `losses`
+FILES = (".csv", ".gif", ".json", ".keras", ".npy", ".png", ".txt")  # losses.png is no part of the room `losses`
 ROOMS = {
     module.name.rpartition(".")[2]: module.name
     for module in pkgutil.walk_packages(dcgan_keras.__path__, "dcgan_keras.")

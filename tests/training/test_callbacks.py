@@ -263,7 +263,7 @@ def test_the_gap_between_known_and_other_images_is_written(tmp_path, images, gan
 
 def test_a_discriminator_that_learns_few_images_by_heart_shows_a_gap(tmp_path, images):
     """Noise has nothing else to learn: trained on 20 images for long, it tells them from others of the same kind."""
-    settings = dataclasses.replace(TINY, d_filters=16, d_learning_rate=2e-3)
+    settings = dataclasses.replace(TINY, d_filters=16, d_hidden=0, d_learning_rate=2e-3)
     gan = training.build(settings)
     path = tmp_path / "gap.csv"
     fit(gan, images[:20], callbacks.LogitGap(path, images[:20], images[40:], every=5), epochs=40)

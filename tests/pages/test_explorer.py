@@ -285,7 +285,7 @@ def test_every_control_changes_the_picture(visit, name):
 
 def test_a_class_is_chosen_and_the_latent_vector_stays(visit):
     page = visit("index.html")
-    assert page.locator("#class-choice").is_hidden()
+    page.locator("#class-choice").wait_for(state="hidden")
     page.get_by_label("Clothes by class").check()
     until_drawn(page, count=2)
     names = page.locator("#classes label").all_inner_texts()
@@ -312,7 +312,7 @@ def test_a_class_is_chosen_and_the_latent_vector_stays(visit):
     assert page.locator("#picture").get_attribute("aria-label").startswith("Generated bag")
     page.get_by_label("Emoji").check()
     until_drawn(page, count=3)
-    assert page.locator("#class-choice").is_hidden()
+    page.locator("#class-choice").wait_for(state="hidden")
 
 
 @pytest.mark.parametrize(("name", "sign"), [("fashion", 1), ("fashion", -1), ("emoji", -1)])

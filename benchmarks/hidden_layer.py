@@ -14,8 +14,7 @@ first step left out; fid, kid, precision and recall of 5,000 images of the avera
 images, with the extractor `fashion`; d_real and d_fake, means of the last epoch.
 """
 
-import time
-
+import stability
 import tables
 
 ARMS = ("plain28", "none", "16", "64", "256", "no norm", "third convolution", "together")
@@ -92,33 +91,13 @@ def build(arm: str, settings, seed: int):
 def train(run: tuple[str, int]) -> list[tuple]:
     """Trains once, for (arm, seed). Returns the row of the table."""
     import dcgan_keras  # noqa: F401  (first: it keeps TensorFlow's start-up lines away)
-    from dcgan_keras import data, presets
-    from dcgan_keras.evaluation import extractors, metrics, scores
+    from dcgan_keras import presets
 
     arm, seed = run
     settings = presets.get("plain28" if arm == "plain28" else "laptop")
     gan = build(arm, settings, seed)
-    images = data.load_bundled("train")[0]
-    stream = iter(data.make_stream(images, batch_size=settings.batch_size, seed=seed))
-    gan.make_train_function()  # the one that `fit` calls
-    seconds = 0.0
-    for epoch in range(EPOCHS):
-        gan.reset_metrics()
-        for step in range(len(images) // settings.batch_size):
-            start = time.process_time()
-            logs = gan.train_function(stream)
-            seconds += (time.process_time() - start) * (epoch + step > 0)
-    extractor = extractors.load("fashion")
-    real = extractor(data.load_bundled("test")[0]).features
-    fake = extractor(scores.draw(gan.ema_generator, len(real), seed + 100), len(real)).features
-    found = metrics.precision_recall(real, fake, k=3)
-    fid = metrics.frechet_distance(metrics.moments(real), metrics.moments(fake))
-    kid = metrics.kid(real, fake, subset_size=1_000, seed=0).mean
     parameters = sum(int(variable.value.shape.num_elements()) for variable in gan.discriminator.trainable_variables)
-    scored = (f"{fid:.3f}", f"{kid:.4f}", f"{found.precision:.3f}", f"{found.recall:.3f}")
-    return [
-        (arm, seed, parameters, f"{seconds:.1f}", *scored, *(f"{float(logs[n]):.3f}" for n in ("d_real", "d_fake")))
-    ]
+    return [(arm, seed, parameters, *row) for _, *row in stability.quarters(gan, settings, None, EPOCHS, seed)]
 
 
 TABLE = tables.Table("hidden_layer", HEAD, ("arm", "seed"), (), [(a, s) for a in ARMS for s in SEEDS], train, jobs=2)

@@ -73,6 +73,14 @@ def from_site(name: str):
     return module
 
 
+@contextlib.contextmanager
+def from_benchmarks(*names: str):
+    """Imports scripts of `benchmarks/`, which find each other while the block lasts. Gives a list of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "benchmarks")
+        yield [importlib.import_module(name) for name in names]
+
+
 class Quiet(http.server.SimpleHTTPRequestHandler):
     """Serves files without a line for each."""
 

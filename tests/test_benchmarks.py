@@ -14,7 +14,7 @@ import zipfile
 import keras
 import numpy as np
 import pytest
-from conftest import ROOT, lively
+from conftest import ROOT, from_benchmarks, lively
 from dcgan_keras import DCGAN, data, models, replicas
 from dcgan_keras.evaluation import extractors, metrics
 from PIL import Image
@@ -22,9 +22,8 @@ from PIL import Image
 
 @pytest.fixture(scope="module")
 def benchmarks():
-    sys.path.insert(0, str(ROOT / "benchmarks"))
-    yield importlib.import_module("contestants"), importlib.import_module("throughput")
-    sys.path.remove(str(ROOT / "benchmarks"))
+    with from_benchmarks("contestants", "throughput") as both:
+        yield both
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import re
 import sys
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, from_benchmarks
 
 TABLES = sorted(path.stem for path in (ROOT / "assets" / "tables").glob("*.csv"))
 
@@ -14,9 +14,8 @@ TABLES = sorted(path.stem for path in (ROOT / "assets" / "tables").glob("*.csv")
 @pytest.fixture(scope="module")
 def rooms():
     """The modules `tables` and `again` of the benchmarks."""
-    sys.path.insert(0, str(ROOT / "benchmarks"))
-    yield importlib.import_module("tables"), importlib.import_module("again")
-    sys.path.remove(str(ROOT / "benchmarks"))
+    with from_benchmarks("tables", "again") as both:
+        yield both
 
 
 @pytest.fixture

@@ -1,15 +1,13 @@
 """The restorer of notebook 15 and of its benchmark: each writes its own, and both are what the texts say."""
 
-import importlib
 import json
-import sys
 
 import dcgan_keras
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import ROOT, all_weights
+from conftest import ROOT, all_weights, from_benchmarks
 from dcgan_keras import data, layers, losses, models
 
 REAL = tf.random.stateless_uniform((8, 28, 28, 1), (5, 5), -1, 1)
@@ -22,9 +20,8 @@ def smaller(images):
 
 @pytest.fixture(scope="module")
 def benchmark():
-    sys.path.insert(0, str(ROOT / "benchmarks"))
-    yield importlib.import_module("super_resolution")
-    sys.path.remove(str(ROOT / "benchmarks"))
+    with from_benchmarks("super_resolution") as (script,):
+        yield script
 
 
 @pytest.fixture(scope="module")

@@ -213,7 +213,9 @@ def restore(
     inpaint: Annotated[
         Text,
         Option(
-            metavar="MASK", help="Fill the part where this picture is white; center: the middle.", show_default=False
+            metavar="MASK",
+            help="Fill what is white in this picture; center: the middle; erased: what is transparent.",
+            show_default=False,
         ),
     ] = None,
     denoise: Annotated[bool, Option("--denoise", help="Remove noise.")] = False,
@@ -253,10 +255,9 @@ def restore(
                 typer.echo(f"Error: {report.path}: {report.failed}.", err=True)
                 failed = True
                 continue
-            typer.echo(
-                f"{report.path}: {job.done}; {report.error:.1f} from what is known, {report.spread:.1f} between starts"
-                f"{''.join(f' ({remark})' for remark in report.remarks)}. Wrote {report.written}"
-            )
+            found = f"{report.error:.1f} from what is known, {report.spread:.1f} between starts"
+            remarks = "".join(f" ({remark})" for remark in report.remarks)
+            typer.echo(f"{report.path}: {report.done}; {found}{remarks}. Wrote {report.written}")
             shown = True
         if shown:
             typer.echo("The differences are root mean squares in grey levels, of 0 to 255.")

@@ -262,7 +262,7 @@ ZOO = [
     [[]], [[], [1]], [None, [None]], b"5\0", "\0", "\ud800", "9" * 5000, "1e999999999", "1/0", "9" * 100_000 + "x",
     bytearray(b"5"), memoryview(b"5"), 10**400, -(10**400), 1j, np.complex64(1), float("inf"), float("nan"),
     decimal.Decimal("NaN"), decimal.Decimal("sNaN"), fractions.Fraction(10**400, 3), np.datetime64("2015-11-19"),
-    np.datetime64("NaT"), np.timedelta64(1), datetime.date(2015, 11, 19), np.zeros(3, "i4,f8"), np.zeros((0, 3)),
+    np.datetime64("NaT"), np.timedelta64(1, "s"), datetime.date(2015, 11, 19), np.zeros(3, "i4,f8"), np.zeros((0, 3)),
     STRANGE, np.ma.masked, np.ma.array([5], mask=[True]), np.void(b"5"), np.array(["a"]),
     tf.constant("5"), tf.constant(1j), tf.ragged.constant([[1], [1, 2]]), tf.sparse.eye(2), tf.float32,
     tf.TensorShape([None, 5]), keras.Input((2,)), keras.layers.Dense(1), keras.Sequential(), tf.data.Dataset.range(3),

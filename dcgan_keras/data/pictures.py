@@ -46,13 +46,14 @@ def endings() -> tuple[str, ...]:
 
 def read(
     path: str | os.PathLike, image_size: int, channels: int, *, smallest: int = _MIN_SIDE,
-    resampling: Image.Resampling = Image.Resampling.LANCZOS,
+    resampling: Image.Resampling = Image.Resampling.LANCZOS, ground: str = "white",
 ) -> tuple[np.ndarray, list[str]]:  # fmt: skip
     """Reads a picture file, whatever its size and depth. Its format is what it holds, not what its name says.
 
     Args:
         path: of the file.
-        image_size, channels, resampling: as in `fit_image`.
+        image_size: as in `fit_image`, or 0 for the shorter side as it is.
+        channels, resampling, ground: as in `fit_image`.
         smallest: pixels that both sides must have.
 
     Returns uint8 of shape (image_size, image_size, channels), and what its owner should know, a few words each.
@@ -67,22 +68,23 @@ def read(
         limit = _HUNGRY.get(image.format or "", _MAX_PIXELS)
         if width * height > limit:
             raise ValueError(f"over {limit // 1_000_000} million pixels")
+        image_size = image_size or min(width, height)
         # JPEG alone has this: it is decoded at a half, a quarter or an eighth, and several times as fast.
         image.draft("L" if channels == 1 else None, (2 * image_size, 2 * image_size))
-        array = fit_image(image, image_size, channels, resampling)
+        array = fit_image(image, image_size, channels, resampling, ground)
         return array, [str(each.message) for each in caught if issubclass(each.category, _PictureWarning)]
 
 
-def look(path: str | os.PathLike) -> tuple[int, bool]:
-    """Looks at a picture file, decoded as small as its format allows: its shorter side in pixels, and if it has colour.
+def look(path: str | os.PathLike, smallest: int = _MIN_SIDE) -> tuple[int, int, bool]:
+    """Looks at a picture file, decoded as small as its format allows: width, height, and if it has colour.
 
     Red, green and blue must differ by more than a thirtieth of their range in the mean: scans of grey pictures differ a
-    little. Raises: as `read`.
+    little. Args and Raises: as `read`.
     """
-    small, _ = read(path, 32, 3)
+    small, _ = read(path, 32, 3, smallest=smallest)
     with _own_limits(), Image.open(path, formats=_formats(path)) as image:
-        side = min(image.size)
-    return side, float(np.ptp(small.astype(int), axis=2).mean()) > 255 / 30
+        width, height = image.size if _orientation(image) < 5 else image.size[::-1]
+    return width, height, float(np.ptp(small.astype(int), axis=2).mean()) > 255 / 30
 
 
 def reason(error: Exception) -> str:
@@ -100,8 +102,9 @@ def reason(error: Exception) -> str:
 
 
 def fit_image(
-    image: Image.Image | np.ndarray, image_size: int, channels: int, resampling=Image.Resampling.LANCZOS
-) -> np.ndarray:
+    image: Image.Image | np.ndarray, image_size: int, channels: int, resampling=Image.Resampling.LANCZOS,
+    ground: str = "white",
+) -> np.ndarray:  # fmt: skip
     """Turns any picture into a square of the wanted size: upright, on white, cropped at the center, antialiased.
 
     To save memory, large pictures are first averaged over blocks, band by band, to two to four times the wanted size.
@@ -112,6 +115,7 @@ def fit_image(
         image_size: height and width wanted, in pixels.
         channels: 1 for grey, 3 for RGB.
         resampling: how pixels are made of others. BOX takes the mean over the area that each covers, to one grey level.
+        ground: the colour behind transparent parts.
 
     Returns uint8 of shape (image_size, image_size, channels). A warning says if the range of the picture's values was
     guessed, it holds NaN, or it is nearly black.
@@ -137,7 +141,7 @@ def fit_image(
             band = _to_8_bits(np.asarray(band), low, high)
         if band.has_transparency_data:
             band = band.convert("RGBA")
-            band = Image.alpha_composite(Image.new("RGBA", band.size, "white"), band)
+            band = Image.alpha_composite(Image.new("RGBA", band.size, ground), band)
         band = band.convert(square.mode)
         square.paste(band.reduce(block) if block > 1 else band, (0, row // block))
 

@@ -141,8 +141,9 @@ def look(source: str | Path = "bundled", *, data_dir: str | Path | None = None) 
             looks.append(pictures.look(path))
     if not looks:
         return None
-    colourful = sum(colour for _, colour in looks)
-    return Look(int(np.median([side for side, _ in looks])), 3 if 10 * colourful >= len(looks) else 1)
+    colourful = sum(colour for *_, colour in looks)
+    side = int(np.median([min(width, height) for width, height, _ in looks]))
+    return Look(side, 3 if 10 * colourful >= len(looks) else 1)
 
 
 def images_digest(images: np.ndarray) -> str:

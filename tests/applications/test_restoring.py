@@ -215,7 +215,7 @@ def test_generators_that_are_not_searched():
 # Picture files
 
 
-def made_up(spread=0.0, error=0.0, unknown=None, channels=1, size=16):
+def made_up(spread=0.0, error=0.0, unknown=None, channels=1, size=16, **more):
     """A job that turns pictures upside down and says this of its starts."""
 
     def restore(images):
@@ -227,7 +227,7 @@ def made_up(spread=0.0, error=0.0, unknown=None, channels=1, size=16):
         )
 
     unknown = np.ones((size, size), bool) if unknown is None else unknown
-    return restoring.Job(size, {}, restore, lambda image: image // 2, unknown, "turned")
+    return restoring.Job(size, {}, restore, lambda image: image // 2, unknown, "turned", **more)
 
 
 @pytest.fixture
@@ -373,3 +373,88 @@ def test_a_mask_without_a_hole_is_refused(tmp_path, value, words):
         Image.new("L", (9, 9), value).save(tmp_path / "mask.png")
     with pytest.raises(ValueError, match=f"The mask .*mask.png.*{words}"):
         restoring.to_inpaint(build_generator(28, filters=2), tmp_path / "mask.png")
+
+
+# Masks
+
+
+def hole_of(mask, size=28):
+    return restoring.to_inpaint(build_generator(size, filters=2), mask).unknown
+
+
+def test_no_pixel_that_a_scratch_touches_counts_as_known(tmp_path):
+    """Whatever its width, and one pixel more around it: pictures are resized over several."""
+    for width in (1, 5, 20):
+        scratch = np.zeros((601, 601), np.uint8)
+        for row in range(601):
+            scratch[row, max(0, row - width // 2) : row + (width + 1) // 2] = 255
+        Image.fromarray(scratch).save(tmp_path / "scratch.png")
+        hole = hole_of(tmp_path / "scratch.png")
+        touched = np.zeros((28, 28), bool)
+        for row, column in np.argwhere(scratch):
+            low, high = (np.array([row, column]) * 28 // 601), (np.array([row + 1, column + 1]) * 28 - 1) // 601
+            touched[low[0] : high[0] + 1, low[1] : high[1] + 1] = True
+        around = np.pad(touched, 1)
+        wanted = np.any([around[y : y + 28, x : x + 28] for y in range(3) for x in range(3)], axis=0)
+        np.testing.assert_array_equal(hole, wanted)
+
+
+def test_a_mask_of_the_generators_size_or_smaller_is_taken_pixel_by_pixel(tmp_path):
+    drawn = np.random.default_rng(0).random((14, 14)) < 0.3
+    for size in (14, 28):
+        mask = drawn.repeat(size // 14, axis=0).repeat(size // 14, axis=1)
+        Image.fromarray(mask).save(tmp_path / "mask.png")
+        np.testing.assert_array_equal(hole_of(tmp_path / "mask.png"), drawn.repeat(2, axis=0).repeat(2, axis=1))
+
+
+def test_a_mask_drawn_in_white_on_a_transparent_ground(tmp_path):
+    mask = np.full((28, 28, 4), 255, np.uint8)
+    mask[..., 3] = 0
+    mask[3:9, 4:10, 3] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    hole = hole_of(tmp_path / "mask.png")
+    assert hole.sum() == 36 and hole[3:9, 4:10].all()
+
+
+def test_a_red_mask_says_how_white_it_is(tmp_path):
+    Image.new("RGB", (28, 28), "red").save(tmp_path / "mask.png")
+    with pytest.raises(ValueError, match="nowhere white, at most 76 of 255"):
+        hole_of(tmp_path / "mask.png")
+
+
+def test_what_is_erased_from_a_picture_is_its_own_hole(tmp_path):
+    generator, holes = build_generator(28, filters=2), []
+    for number, rows in enumerate((slice(2, 9), slice(12, 20))):
+        picture = np.full((28, 28, 4), 90, np.uint8)
+        picture[..., 3] = 255
+        picture[rows, 5:15] = 0
+        Image.fromarray(picture).save(tmp_path / f"{number}.png")
+        holes.append(picture[..., 3] == 0)
+    Image.new("L", (28, 28)).save(tmp_path / "whole.png")
+    job = restoring.to_inpaint(generator, "erased", **QUICK)
+    paths = [tmp_path / name for name in ("0.png", "1.png", "whole.png")]
+    first, second, whole = restore(job, paths, tmp_path / "out")
+    assert [first.done, second.done] == [f"{hole.sum()} of 784 pixels filled" for hole in holes]
+    for number, hole in enumerate(holes):
+        restored = imageio.imread(tmp_path / "out" / f"{number}_restored.png")
+        assert (restored[~hole] == 90).all() and (restored[hole] != 90).any()
+    assert whole.failed == "nothing of it is erased, which makes it transparent" and whole.written is None
+
+
+def test_what_becomes_of_a_picture_is_said(tmp_path):
+    Image.new("RGB", (40, 16), "teal").save(tmp_path / "wide.png")
+    Image.new("L", (16, 16), 90).save(tmp_path / "fits.png")
+    paths = [tmp_path / "wide.png", tmp_path / "fits.png"]
+    wide, fits = restore(made_up(), paths, tmp_path / "out")
+    assert wide.remarks == ["cropped to 16x16", "made grey"] and fits.remarks == []
+    wide, fits = restore(made_up(size=8, unknown=np.ones((8, 8), bool), mask=(20, 20)), paths, tmp_path / "out")
+    of_another_shape = "of 40x16 pixels, where the mask has 20x20: the hole may be off"
+    assert wide.remarks == ["cropped to 16x16", "resized to 8x8", "made grey", of_another_shape]
+    assert fits.remarks == ["resized to 8x8"]
+
+
+def test_a_picture_unlike_those_of_the_training_is_named(picture, tmp_path):
+    path = picture("one.png")
+    for error, unlike, said in ((0.3, 40, 0), (0.4, 40, 1), (0.4, np.inf, 0)):
+        (report,) = restore(made_up(error=error, unlike=unlike), [path], tmp_path / "out")
+        assert len([remark for remark in report.remarks if "cannot draw such a picture" in remark]) == said

@@ -16,7 +16,7 @@ import typer
 from typer import Argument, Option
 
 os.environ["MPLBACKEND"] = "Agg"  # it draws to files: whatever backend is set may be missing, or want a screen
-from dcgan_keras import presets  # noqa: E402
+from dcgan_keras import files, presets  # noqa: E402
 
 app = typer.Typer(
     name="dcgan",
@@ -113,7 +113,7 @@ def train(
             raise ValueError("The strategy 'hosts' needs --run FOLDER, one folder that all hosts share.")
         where = devices.make_strategy(strategy, replicas)
         asked: dict = {"source": source, "preset": preset, "seed": seed, "precision": precision, "extractor": extractor}
-        asked |= {"score_every": score_every, "data_dir": data_dir and str(data_dir.expanduser().absolute())}
+        asked |= {"score_every": score_every, "data_dir": data_dir and str(files.at_home(data_dir).absolute())}
         asked = given(asked) | {"conditional": conditional, "changes": given(changes)}
         if resume:
             if run is None:
@@ -121,14 +121,15 @@ def train(
             this, images = training.resume(run, **asked)
         else:
             this, images = training.begin(run, **asked, strategy=where, say=typer.echo)
-        settings, count = this.settings, runs.trained_on(this, len(images))
+        settings, count = this.settings, len(runs.hold_out(this, images)[0])
         steps, size = count // settings.batch_size, f"{settings.image_size}x{settings.image_size}"
         work, total = f"{settings.epochs:,} epochs of {steps:,} steps of {settings.batch_size}", settings.epochs * steps
         typer.echo(f"Training {this.preset} on {count:,} images from {this.source}, into {this.folder}")
         typer.echo(f"Images of {size}, {'grey' if settings.channels == 1 else 'colour'}; {work}: {total:,} steps")
         if this.class_names or settings.clusters:
-            kinds = this.class_names or [f"{settings.clusters} clusters of alike images"]
-            typer.echo(f"Told apart: {', '.join(kinds)}")
+            labels = [] if images.labels is None else images.labels.tolist()
+            kinds = [f"{name} ({labels.count(place):,})" for place, name in enumerate(this.class_names)]
+            typer.echo(f"Told apart: {', '.join(kinds or [f'{settings.clusters} clusters of alike images'])}")
         starting.warn_of_few_steps(total)
         typer.echo(f"Device: {devices.describe(where)}")
         try:
@@ -146,7 +147,7 @@ def sample(
     run: Annotated[Path, RUN_OR_FILE],
     out: Annotated[Path, Option(help="The PNG file to write.")] = Path("samples.png"),
     rows: Annotated[int, Option(min=1, help="Rows of images.")] = 6,
-    columns: Annotated[int, Option(min=1, help="Images a row.")] = 10,
+    columns: Annotated[Whole, Option(min=1, help="Images a row.", show_default="10, or a class a column")] = None,
     seed: Annotated[int, Option(help="Of the latent vectors.")] = 0,
     scale: Annotated[int, Option(min=1, help="Enlargement, a whole number.")] = 2,
     each: Annotated[
@@ -163,20 +164,20 @@ def sample(
         from dcgan_keras.evaluation import scores
         from dcgan_keras.training import film, runs
 
-        run = run.expanduser()
+        run = files.at_home(run)
         generator, label = training.newest_generator(run), None
         if class_name is not None:
             known = runs.open_run(run).class_names if (run / "config.json").is_file() else ()
             label = runs.class_number(class_name, models.classes(generator), known)
         if each is None:
-            vectors = film.latents(models.latent_dim(generator), rows * columns, seed)
-            labels = None if label is None else [label] * (rows * columns)
-            plots.save_grid(out.expanduser(), models.draw(generator, vectors, labels), columns=columns, scale=scale)
+            vectors, columns = film.grid(generator, rows, columns, seed)
+            labels = None if label is None else [label] * len(vectors)
+            plots.save_grid(files.at_home(out), models.draw(generator, vectors, labels), columns=columns, scale=scale)
             typer.echo(f"Wrote {out}")
             return
         images = (image for batch in scores.draw(generator, count, seed, label) for image in batch)
         for number, image in enumerate(images):
-            plots.save_image(each.expanduser() / f"{number:0{len(str(count - 1))}d}.png", image)
+            plots.save_image(files.at_home(each) / f"{number:0{len(str(count - 1))}d}.png", image)
         typer.echo(f"Wrote {count:,} pictures into {each}")
 
 
@@ -198,9 +199,9 @@ def export(
         from dcgan_keras.applications import export
 
         write, ending = export.get(format)
-        path = run.expanduser()
+        path = files.at_home(run)
         beside = path / f"generator{ending}" if path.is_dir() else path.with_name(path.stem + ending)
-        out = beside if out is None else out.expanduser()
+        out = beside if out is None else files.at_home(out)
         write(training.newest_generator(path), out)
         parts = [out] if out.is_file() else [part for part in out.rglob("*") if part.is_file()]
         typer.echo(f"Wrote {out} ({sum(part.stat().st_size for part in parts):,} bytes)")
@@ -239,7 +240,7 @@ def restore(
 
         if [inpaint is not None, denoise, upscale is not None].count(True) != 1:
             raise ValueError("Say what to do, one of --inpaint MASK, --denoise and --upscale FACTOR.")
-        generator = training.newest_generator(run.expanduser())
+        generator = training.newest_generator(files.at_home(run))
         search = given({"restarts": restarts, "steps": steps, "prior": prior, "seed": seed})
         if inpaint is not None:
             job = restoring.to_inpaint(generator, inpaint, **search)
@@ -248,9 +249,7 @@ def restore(
         else:
             job = restoring.to_denoise(generator, **search)
         channels, shown, failed = restoring.image_shape(generator)[-1], False, False
-        for report in restoring.restore_files(
-            job, channels, [path.expanduser() for path in pictures], out.expanduser()
-        ):
+        for report in restoring.restore_files(job, channels, [*map(files.at_home, pictures)], files.at_home(out)):
             if report.failed:
                 typer.echo(f"Error: {report.path}: {report.failed}.", err=True)
                 failed = True
@@ -272,7 +271,7 @@ def gif(
         Place, Option(help="The file to write: .gif, .webp or .mp4.", show_default="RUN/training.gif")
     ] = None,
     rows: Annotated[Whole, Option(min=1, help="Rows of images.", show_default="6")] = None,
-    columns: Annotated[Whole, Option(min=1, help="Images a row.", show_default="10")] = None,
+    columns: Annotated[Whole, Option(min=1, help="Images a row.", show_default="as of sample")] = None,
     scale: Annotated[Whole, Option(min=1, help="Enlargement.", show_default="to 560 pixels")] = None,
     seconds: Annotated[Number, Option(min=0.1, help="Length of one round.", show_default="10.0")] = None,
     seed: Annotated[Whole, Option(help="Of the latent vectors.", show_default="that of the run")] = None,

@@ -14,6 +14,11 @@ _ABANDONED = 600.0  # seconds after which nobody is writing an unfinished file a
 _PATIENCE = 2.0  # seconds that another program may hold the old file open: virus scanners do it for a moment
 
 
+def at_home(path: str | os.PathLike) -> Path:
+    """Takes `~` for the home folder. `~name` is a name where there is no such user."""
+    return Path(os.path.expanduser(path))
+
+
 @contextlib.contextmanager
 def atomic(path: str | Path, size: int = 0) -> Iterator[Path]:
     """Gives an empty file beside `path` to write to, and renames it to `path` when the block ends without an error.

@@ -611,7 +611,7 @@ MUTATIONS = [
     Mutation(
         "images held out are counted as trained on",
         "training/starting.py",
-        "count = runs.trained_on(run, len(images))",
+        "count = len(runs.hold_out(run, images)[0])",
         "count = len(images)",
         "training/starting",
     ),

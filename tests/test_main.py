@@ -351,7 +351,7 @@ def kinds(tmp_path_factory):
     ]
     result = dcgan_here("train", "--conditional", "--source", folder / "mine", *options)
     assert result.returncode == 0, result.stderr
-    assert "Told apart: dark, light" in result.stdout
+    assert "Told apart: dark (60), light (60)" in result.stdout
     return folder
 
 
@@ -370,7 +370,7 @@ def test_a_class_is_drawn_by_name_and_by_number(kinds, tmp_path):
 
 def test_a_told_run_is_resumed_scored_and_filmed(kinds):
     resumed = dcgan_here("train", "--resume", "--run", kinds / "run", "--epochs", 11)
-    assert resumed.returncode == 0 and "Told apart: dark, light" in resumed.stdout, resumed.stderr
+    assert resumed.returncode == 0 and "Told apart: dark (60), light (60)" in resumed.stdout, resumed.stderr
     assert callbacks.read_rows(kinds / "run" / "logit_gap.csv", *callbacks.GAP)[-1][0] == 10
     for command in (["evaluate", kinds / "run", "--count", 10], ["gif", kinds / "run"]):
         result = dcgan_here(*command)

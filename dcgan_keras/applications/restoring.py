@@ -17,7 +17,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 import tensorflow as tf
-from dcgan_keras import models, plots
+from dcgan_keras import files, models, plots
 from dcgan_keras.applications import latent
 from dcgan_keras.data import pictures, sources
 from PIL import Image
@@ -190,7 +190,7 @@ def to_inpaint(generator: keras.Model, mask: str | Path, **search) -> Job | Call
             return _to_fill(generator, _touched(erased, size), search)
 
         return of
-    path = Path(mask).expanduser()
+    path = files.at_home(mask)
     try:
         width, height, _ = pictures.look(path, smallest=1)
         grey = pictures.read(path, 0, 1, smallest=1, ground="black")[0][..., 0]

@@ -173,6 +173,8 @@ def _range(mode: str, arrays: Iterator[np.ndarray]) -> tuple[float, float]:
         if low - slack <= lowest and highest <= high + slack:
             if mode != "F" and high < 65535:
                 warnings.warn(f"values of 0 to {high} in 16 or 32 bits", _PictureWarning, stacklevel=3)
+            elif highest < (low + high) / 2:
+                warnings.warn(f"dark, with no value over half of {high}", _PictureWarning, stacklevel=3)
             return low, high
     warnings.warn("values of no usual range, shown from their lowest to their highest", _PictureWarning, stacklevel=3)
     return lowest, highest

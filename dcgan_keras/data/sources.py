@@ -37,7 +37,9 @@ CATEGORIES = (
     "Symbols", "Travel & Places",
 )  # fmt: skip
 EMOJI_SHAPE = (64, 64, 3)
+_PARTS = {"train", "training", "test", "testing", "val", "valid", "validation"}  # folders of data sets as unpacked
 _LOOKED_AT = 100  # pictures of a folder, before all are read
+_APPLES = (".heic", ".heif")  # of telephones: Pillow reads them with a plugin alone
 _NOT_THE_USERS = ("__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "Thumbs.db", "desktop.ini")  # systems make them
 
 
@@ -104,12 +106,27 @@ def load_labelled(
     The classes of a folder are its subfolders, in the order of their names. Args and Raises: as in `load_images`, and
     ValueError if the source does not say what its images show.
     """
-    found = _load(os.fspath(source), image_size, channels, split, data_dir)
+    source = os.fspath(source)
+    found = _load(source, image_size, channels, split, data_dir)
+    folder = Path(os.path.expanduser(source))
+    is_folder = not is_bundled(source) and not source.startswith("tfds:")
+    if is_folder and found.names and _PARTS.issuperset(map(str.casefold, found.names)):
+        names = ", ".join(found.names)
+        raise ValueError(f"{source} has {names}, which are parts of a data set and no classes: name one of them.")
     if found.labels is None or len(found.names) < 2:
+        wanted = "a folder must have all its pictures in subfolders, one a class and two or more of them"
+        if is_folder and found.names:
+            loose = [path.name for path in find_pictures(folder)[0] if path.parent == folder]
+            wanted += f", and {_some(loose, 3, ', ')} {'is' if len(loose) == 1 else 'are'} in none" if loose else ""
+            wanted += f", and here all are in {found.names[0]}" if not loose else ""
         raise ValueError(
-            f"{source} does not say what its images show: a folder must have all its pictures in subfolders, one a "
-            "class and two or more of them, and a dataset of TensorFlow Datasets a class label."
+            f"{source} does not say what its images show: {wanted}, and a dataset of TensorFlow Datasets a class label."
         )
+    if is_folder:
+        inside = sorted(path.name for path in folder.iterdir() if path.is_dir() and _is_the_users(path.name))
+        empty = [name for name in inside if name not in found.names]
+        if empty:
+            warnings.warn(f"No class, since there is no picture in it: {_some(empty, 5, ', ')}.", stacklevel=3)
     return found
 
 
@@ -245,6 +262,9 @@ def _load_folder(folder: Path, image_size: int, channels: int) -> Labelled:
     said += [f"Not read in {folder}: {others}."] * bool(count and others)
     for remark, names in remarks.items():
         said.append(f"Look at {len(names)} picture{'s' * (len(names) > 1)} ({remark}): {_some(names, 5, ', ')}.")
+    different = len({hash(image.tobytes()) for image in images[:count]})
+    if different < 0.9 * count and flat < 0.9 * count:
+        said.append(f"{count} images in {folder} are {different} different ones and copies of them.")
     if count and flat >= 0.9 * count:
         said.append(f"{flat} of {count} images in {folder} have one colour each: there is nothing to learn from them.")
     if said:
@@ -261,12 +281,12 @@ def find_pictures(folder: Path) -> tuple[list[Path], str, list[str]]:
 
     Also says in words how many other files of which endings there are, and which folders cannot be opened and why.
     """
-    paths, entered, wanted = [], set(), pictures.endings()
+    paths, entered, wanted, root = [], set(), pictures.endings(), os.path.realpath(folder)
     closed: list[OSError] = []
     others: collections.Counter[str] = collections.Counter()
     for place, folders, names in os.walk(folder, onerror=closed.append, followlinks=True):
         real = os.path.realpath(place)
-        if real in entered or _is_run(place):
+        if real in entered or _is_run(place) or Path(real) in Path(root).parents:  # a link may lead to where it lies
             folders.clear()
             continue
         entered.add(real)
@@ -280,7 +300,10 @@ def find_pictures(folder: Path) -> tuple[list[Path], str, list[str]]:
     # By the parts of the names, not as this system compares paths: the same order everywhere.
     paths.sort(key=lambda path: path.relative_to(folder).parts)
     most_first = sorted(others.items(), key=lambda item: (-item[1], item[0]))
-    counted = [f"{ending} ({count} file{'s' * (count > 1)})" for ending, count in most_first]
+    counted = [
+        f"{ending} ({count} file{'s' * (count > 1)}{', export them as JPEG' * (ending in _APPLES)})"
+        for ending, count in most_first
+    ]
     skipped = [f"{os.path.relpath(error.filename, folder)} ({pictures.reason(error)})" for error in closed]
     return paths, _some(counted, 6, ", ", " endings"), skipped
 

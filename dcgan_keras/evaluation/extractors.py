@@ -224,7 +224,7 @@ def _load_inception(weights: str | None = "imagenet") -> Extractor:
 
 def _inception_weights() -> Path:
     """Returns where Keras keeps the weights of `inception`, whether they are there yet or not."""
-    home = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
+    home = Path(os.path.expanduser(os.environ.get("KERAS_HOME") or "~/.keras"))
     return home / "models" / "inception_v3_weights_tf_dim_ordering_tf_kernels.h5"
 
 

@@ -16,7 +16,7 @@ from dcgan_keras.training import callbacks
 from PIL import Image
 
 _SEED = 20151119  # of the latent vectors drawn in every picture: the day the paper appeared
-_ROWS, COLUMNS = 6, 10  # of the pictures and the film of a run
+_ROWS, _COLUMNS = 6, 10  # of the pictures and the film of a run
 _SECONDS, _MAX_BYTES = 10.0, 5_000_000  # of a film that nobody wants otherwise
 _SUFFIXES = (".gif", ".webp", ".mp4")
 _REST = 2.0  # seconds that a film stays on its last frame
@@ -31,9 +31,18 @@ def steps(total_steps: int, frames: int) -> list[int]:
     return [int(step) for step in np.unique(np.rint(places * total_steps))]
 
 
-def latents(latent_dim: int, count: int = _ROWS * COLUMNS, seed: int = _SEED) -> tf.Tensor:
+def latents(latent_dim: int, count: int = _ROWS * _COLUMNS, seed: int = _SEED) -> tf.Tensor:
     """Draws the latent vectors of the pictures, the same for every run: float32 of shape (count, latent_dim)."""
     return tf.random.stateless_normal([count, latent_dim], seed=[seed, 0], alg="philox")
+
+
+def grid(
+    generator: keras.Model, rows: int = _ROWS, columns: int | None = None, seed: int = _SEED
+) -> tuple[tf.Tensor, int]:
+    """Chooses a picture's latent vectors, `latents`, and its columns: ten, or as many as let a class keep its own."""
+    told = models.classes(generator)
+    columns = columns or (_COLUMNS - _COLUMNS % told if 0 < told <= _COLUMNS else _COLUMNS)
+    return latents(models.latent_dim(generator), rows * columns, seed), columns
 
 
 class Film(keras.callbacks.Callback):
@@ -67,7 +76,7 @@ def snapshots(folder: str | Path) -> list[tuple[int, Path]]:
 
 
 def make(
-    folder: str | Path, generator: keras.Model, path: str | Path, *, rows: int = _ROWS, columns: int = COLUMNS,
+    folder: str | Path, generator: keras.Model, path: str | Path, *, rows: int = _ROWS, columns: int | None = None,
     scale: int | None = None, seconds: float = _SECONDS, seed: int = _SEED, max_bytes: int = _MAX_BYTES,
 ) -> str:  # fmt: skip
     """Makes the film of a folder of snapshots, without training.
@@ -79,7 +88,7 @@ def make(
         folder: what a `Film` filled.
         generator: a generator of the same shape. Its weights are replaced.
         path, seconds, max_bytes: as in `save`.
-        rows, columns: of images in a frame.
+        rows, columns: of images in a frame. None: as many columns as `grid` takes.
         scale: enlargement, a whole number. None chooses one that makes a picture about 560 pixels wide.
         seed: of the latent vectors drawn.
 
@@ -90,9 +99,9 @@ def make(
     kept = snapshots(folder)
     if not kept:
         raise FileNotFoundError(f"{folder} has no snapshots to make a film from: train first.")
-    if rows < 1 or columns < 1:
+    if rows < 1 or columns is not None and columns < 1:
         raise ValueError(f"rows and columns must be 1 or more, got {rows} and {columns}.")
-    vectors = latents(models.latent_dim(generator), rows * columns, seed)
+    vectors, columns = grid(generator, rows, columns, seed)
     drawn = []
     for step, snapshot in kept:
         try:

@@ -10,9 +10,11 @@ made from. `best.keras` and what follows it are there where images were held out
 
 import contextlib
 import dataclasses
+import errno
 import json
 import platform
 import re
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,9 +62,9 @@ class Run:
             raise ValueError(f"source must be 'bundled', 'tfds:NAME' or a folder of images, got {self.source!r}.")
         set_field = object.__setattr__  # the way of a frozen dataclass
         set_field(self, "class_names", tuple(map(str, self.class_names)))  # JSON has lists
-        set_field(self, "folder", Path(self.folder).expanduser())
+        set_field(self, "folder", files.at_home(self.folder))
         if not data.is_bundled(self.source) and not self.source.startswith("tfds:"):
-            set_field(self, "source", str(Path(self.source).expanduser().absolute()))
+            set_field(self, "source", str(files.at_home(self.source).absolute()))
         if self.holds_out is None:
             set_field(self, "holds_out", self.score_every > 0)
         if self.score_every and not self.holds_out:
@@ -84,7 +86,7 @@ def new_folder(parent: str | Path, name: str) -> Path:
     """Makes the first of `parent/name-1`, `parent/name-2`, ... that does not exist, for nobody else to take."""
     number = 1
     while True:
-        folder = Path(parent).expanduser() / f"{name}-{number}"
+        folder = files.at_home(parent) / f"{name}-{number}"
         with contextlib.suppress(FileExistsError):
             folder.mkdir(parents=True)
             return folder
@@ -121,7 +123,7 @@ def extend(run: Run, epochs: int) -> Run:
 
 def open_run(folder: str | Path) -> Run:
     """Reads the run in a folder: FileNotFoundError if there is none, ValueError if it cannot be understood."""
-    folder = Path(folder).expanduser()
+    folder = files.at_home(folder)
     path = folder / "config.json"
     if not path.is_file():
         raise FileNotFoundError(f"There is no run in {folder}: it has no config.json.")
@@ -147,6 +149,10 @@ def claimed(run: Run) -> Iterator[None]:
         lock.acquire()
     except filelock.Timeout as error:
         raise FileExistsError(f"Another process is training in {run.folder}: wait for it, or stop it first.") from error
+    except (NotImplementedError, OSError) as error:
+        if getattr(error, "errno", errno.ENOSYS) not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+            raise
+        warnings.warn(f"Files in {run.folder} cannot be locked: see that no other process trains there.", stacklevel=4)
     try:
         yield
     finally:
@@ -191,18 +197,20 @@ def told(run: Run, images: data.Labelled, keep: bool = True) -> data.Labelled:
     return dataclasses.replace(images, labels=labels)
 
 
-def trained_on(run: Run, count: int) -> int:
-    """Says how many of so many images a run trains on: all but those it holds out."""
-    return count - count // _HELD_OUT if run.holds_out else count
-
-
 def hold_out(run: Run, images: data.Labelled) -> tuple[data.Labelled, data.Labelled]:
-    """Splits images into those to train on and those to score on, always the same ones; none if none are held out."""
-    count = len(images) - trained_on(run, len(images))
-    if not count:
+    """Splits images into those to train on and those to score on, always the same ones; none if none are held out.
+
+    A tenth is held out, or as many as there are without parting equal images: none is on both sides.
+    """
+    copies: dict[int, list[int]] = {}
+    for place in np.random.default_rng(0).permutation(len(images)) if run.holds_out else ():
+        copies.setdefault(hash(images.images[place].tobytes()), []).append(place)
+    held_out: list[int] = []
+    for those in copies.values():
+        held_out += those if len(held_out) + len(those) <= len(images) // _HELD_OUT else []
+    if not held_out:
         return images, images[:0]
-    order = np.random.default_rng(0).permutation(len(images))
-    return images[np.sort(order[count:])], images[order[:count]]
+    return images[np.setdiff1d(np.arange(len(images)), held_out)], images[np.array(held_out)]
 
 
 def check_images(run: Run, images: data.Labelled) -> None:
@@ -215,7 +223,8 @@ def check_images(run: Run, images: data.Labelled) -> None:
     if batch_size % pack:
         raise ValueError(f"The discriminator is shown {pack} images at a time: a batch of {batch_size} cannot be.")
     if run.score_every and len(held_out) < 10:
-        raise ValueError(f"One image in {_HELD_OUT} is held out to score on: that takes 100 images, there are fewer.")
+        wanted = f"that takes {10 * _HELD_OUT} images that differ, there are fewer"
+        raise ValueError(f"One image in {_HELD_OUT} is held out to score on: {wanted}.")
 
 
 def real_images(run: Run, seed: int = 0) -> tuple[data.Labelled, data.Labelled, str]:

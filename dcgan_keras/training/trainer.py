@@ -120,7 +120,7 @@ def _run_callbacks(
         callbacks.StopIfNotFinite(run.checkpoints),
         film.Film(run.snapshots, film.steps(run.settings.epochs * steps_per_epoch, run.settings.frames)),
         callbacks.HistoryFile(run.history, every),
-        callbacks.SamplePicture(run.folder / "samples.png", film.latents(gan.latent_dim), film.COLUMNS, every),
+        callbacks.SamplePicture(run.folder / "samples.png", *film.grid(gan.generator), every),
     ]
     if run.score_every:
         scorer = scores.kid_scorer(extractors.load(run.scored_with), held_out, seed=_CHOOSING_SEED)
@@ -155,7 +155,8 @@ def _finish(run: runs.Run, gan: DCGAN) -> None:
     """Writes what a run folder holds at the end: the networks, the samples, the dashboard and the film."""
     models.save(gan.ema_generator, run.folder / "generator.keras")
     models.save(gan.discriminator, run.folder / "discriminator.keras")
-    plots.save_grid(run.folder / "samples.png", gan(film.latents(gan.latent_dim)), columns=film.COLUMNS)
+    vectors, columns = film.grid(gan.generator)
+    plots.save_grid(run.folder / "samples.png", gan(vectors), columns=columns)
     history = callbacks.read_history(run.history)
     if history["epoch"]:
         plots.save_history(run.folder / "losses.png", history, callbacks.read_rows(run.logit_gap, *callbacks.GAP))
@@ -171,7 +172,7 @@ def make_film(run: runs.Run, path: str | Path | None = None, **options) -> Path:
         path: the file to write, `.gif`, `.webp` or `.mp4`. None takes `training.gif` in the run folder.
         **options: as in `film.make`: rows, columns, scale, seconds, seed, max_bytes.
     """
-    path = Path(path).expanduser() if path else run.folder / "training.gif"
+    path = files.at_home(path) if path else run.folder / "training.gif"
     generator = build(run.settings, classes=len(run.class_names)).ema_generator
     left_out = film.make(run.snapshots, generator, path, **options)
     if left_out:

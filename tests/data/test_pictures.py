@@ -219,7 +219,7 @@ def test_a_picture_in_memory_warns_by_itself():
         pictures.fit_image(Image.fromarray(np.full((20, 20), 3000, np.uint16)), 8, 1)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        pictures.fit_image(Image.fromarray(np.full((20, 20), 30000, np.uint16)), 8, 1)
+        pictures.fit_image(Image.fromarray(np.full((20, 20), 40000, np.uint16)), 8, 1)
 
 
 # Orientation
@@ -473,3 +473,10 @@ def test_pillows_own_warnings_are_kept_and_no_setting_is_left_changed(tmp_path):
         with pytest.raises(Image.UnidentifiedImageError):
             pictures.read(tmp_path / "b.png", 32, 3)
     assert before == (Image.MAX_IMAGE_PIXELS, list(warnings.filters))
+
+
+def test_deep_pictures_that_use_little_of_their_range_are_called_dark(tmp_path):
+    for highest, said in ((20_000, ["dark, with no value over half of 65535"]), (50_000, [])):
+        values = np.linspace(0, highest, 400).astype(np.uint16).reshape(20, 20)
+        Image.fromarray(values).save(tmp_path / "deep.png")
+        assert pictures.read(tmp_path / "deep.png", 10, 1)[1] == said

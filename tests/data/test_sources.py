@@ -417,7 +417,8 @@ def test_no_image_in_the_folder(tmp_path):
     for name in ("notes.txt", "1.heic", "2.HEIC", "README"):
         (tmp_path / name).write_text("no image")
     with pytest.raises(
-        ValueError, match=r"No image in .*\.heic \(2 files\), \.txt \(1 file\), without an ending \(1 file\)\.$"
+        ValueError,
+        match=r"No image in .*\.heic \(2 files, export them as JPEG\), \.txt \(1 file\), without an ending \(1 file\)\.$",
     ):
         data.load_images(str(tmp_path))
 
@@ -428,7 +429,7 @@ def test_files_of_other_kinds_are_counted_and_said(tmp_path, said):
         (tmp_path / "sub").mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"")
     assert values(tmp_path) == [20]
-    assert f"Not read in {tmp_path}: .heic (3 files), " in said()
+    assert f"Not read in {tmp_path}: .heic (3 files, export them as JPEG), " in said()
     assert ".json (1 file)" in said() and said().endswith("and 2 more endings.")
 
 
@@ -785,3 +786,57 @@ def test_a_folder_that_does_not_say_what_its_pictures_show(tmp_path, places):
     assert len(data.load_images(tmp_path)) == 2
     with pytest.raises(ValueError, match="does not say what its images show: a folder must have all its pictures"):
         data.load_labelled(tmp_path)
+
+
+def test_what_keeps_a_folder_from_saying_what_it_shows_is_named(tmp_path):
+    for number, place in enumerate(("loose/a/1.png", "loose/b/2.png", "loose/stray.png", "high/data/a/1.png")):
+        picture(tmp_path / place, number + 1)
+    picture(tmp_path / "high/data/b/2.png", 9)
+    for folder, words in (("loose", "and stray.png is in none"), ("high", "and here all are in data")):
+        with pytest.raises(ValueError, match=f"does not say what its images show: .*, {words}"):
+            data.load_labelled(tmp_path / folder)
+    assert data.load_labelled(tmp_path / "high" / "data").names == ("a", "b")
+
+
+@pytest.mark.parametrize("names", [("train", "test"), ("Train", "Valid"), ("training", "val", "testing")])
+def test_the_parts_of_a_data_set_are_no_classes(tmp_path, names):
+    for name in names:
+        for kind in "ab":
+            picture(tmp_path / name / kind / "1.png", 5)
+    with pytest.raises(ValueError, match="parts of a data set and no classes: name one of them"):
+        data.load_labelled(tmp_path)
+    assert data.load_labelled(tmp_path / names[0]).names == ("a", "b")
+
+
+def test_a_subfolder_without_a_picture_is_named(tmp_path):
+    for name in "ab":
+        picture(tmp_path / name / "1.png", 5)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / ".hidden").mkdir()
+    with pytest.warns(UserWarning, match="No class, since there is no picture in it: empty[.]$") as caught:
+        assert data.load_labelled(tmp_path).names == ("a", "b")
+    assert caught[0].filename == __file__
+
+
+def test_copies_are_counted(tmp_path, said):
+    rng = np.random.default_rng(0)
+    drawn = rng.integers(0, 256, (5, 9, 9), dtype=np.uint8)
+    for number in range(20):
+        Image.fromarray(drawn[number % 5]).save(tmp_path / f"{number}.png")
+    data.load_images(tmp_path)
+    assert f"20 images in {tmp_path} are 5 different ones and copies of them." in said()
+
+
+def test_a_link_to_a_parent_leads_nowhere(tmp_path):
+    picture(tmp_path / "other" / "1.png", 5)
+    picture(tmp_path / "mine" / "deep" / "2.png", 6)
+    for place in (tmp_path / "mine" / "up", tmp_path / "mine" / "deep" / "top"):
+        place.symlink_to(tmp_path, target_is_directory=True)
+    assert [path.name for path in sources.find_pictures(tmp_path / "mine")[0]] == ["2.png"]
+
+
+def test_pictures_of_telephones_are_named_with_a_way(tmp_path, said):
+    picture(tmp_path / "1.png", 5)
+    (tmp_path / "IMG_1.HEIC").write_bytes(b"heic")
+    data.load_images(tmp_path)
+    assert ".heic (1 file, export them as JPEG)" in said()

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 from conftest import TINY
-from dcgan_keras import data, plots, training
+from dcgan_keras import build_generator, data, plots, training
 from dcgan_keras.training import film
 from PIL import Image
 
@@ -162,3 +162,10 @@ def test_what_is_no_film_is_said(tmp_path):
     (tmp_path / "step-0000001.weights.h5").write_bytes(b"nothing")
     with pytest.raises(ValueError, match="Snapshot .* cannot be read"):
         film.make(tmp_path, generator, tmp_path / "a.gif")
+
+
+@pytest.mark.parametrize(("classes", "columns"), [(0, 10), (2, 10), (3, 9), (4, 8), (6, 6), (10, 10), (11, 10)])
+def test_a_class_keeps_its_column(classes, columns):
+    vectors, found = film.grid(build_generator(28, latent_dim=4, filters=2, classes=classes), rows=2)
+    assert (found, len(vectors)) == (columns, 2 * columns)
+    np.testing.assert_array_equal(vectors, film.latents(4, 2 * columns))

@@ -1,12 +1,14 @@
 """A run folder: made once, opened whole, claimed by one process, and never anybody else's."""
 
 import dataclasses
+import errno
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import filelock
 import numpy as np
 import pytest
 from conftest import TINY
@@ -158,8 +160,40 @@ def test_held_out_images_are_never_trained_on(tmp_path):
     assert len(runs.hold_out(dataclasses.replace(run, score_every=0), images)[1]) == 8
     with pytest.raises(ValueError, match="held none out"):
         dataclasses.replace(run, score_every=1, holds_out=False)
-    with pytest.raises(ValueError, match="takes 100 images"):
+    with pytest.raises(ValueError, match="takes 100 images that differ"):
         runs.check_images(run, images)
+
+
+def test_copies_of_a_held_out_image_are_held_out_too(tmp_path):
+    values = np.repeat(np.arange(40, dtype=np.uint8), 3)  # three of each
+    images = data.labelled(np.random.default_rng(0).permutation(values).reshape(120, 1, 1, 1))
+    run = runs.Run(tmp_path, TINY, score_every=2)
+    training, held_out = runs.hold_out(run, images)
+    assert len(held_out) == 12 and len(training) == 108
+    assert not set(training.images.ravel()) & set(held_out.images.ravel())
+    few = data.labelled(np.repeat(np.arange(5, dtype=np.uint8), 40).reshape(200, 1, 1, 1))
+    assert len(runs.hold_out(run, few)[1]) == 0
+    with pytest.raises(ValueError, match="takes 100 images that differ"):
+        runs.check_images(run, few)
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOLCK, "No locks available"), NotImplementedError("no flock")])
+def test_a_disk_that_cannot_lock_is_named_and_trained_on(tmp_path, monkeypatch, error):
+    def fails(*_, **__):
+        raise error
+
+    monkeypatch.setattr(filelock.FileLock, "acquire", fails)
+    run = runs.Run(tmp_path / "run", TINY)
+    with pytest.warns(UserWarning, match="cannot be locked: see that no other process trains there"), runs.claimed(run):
+        pass
+    monkeypatch.setattr(filelock.FileLock, "acquire", lambda *_: (_ for _ in ()).throw(OSError(errno.EIO, "broken")))
+    with pytest.raises(OSError, match="broken"), runs.claimed(run):
+        pass
+
+
+def test_a_name_with_a_tilde_is_a_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert runs.Run("~nobody-of-this-name/run", TINY).folder == Path("~nobody-of-this-name/run")
 
 
 def test_a_batch_that_is_no_multiple_of_the_pack_is_refused(tmp_path):

@@ -45,7 +45,7 @@ def one_sentence_errors():
         warnings.showwarning = lambda message, *_: typer.echo(f"Warning: {message}", err=True)
         try:
             yield
-        except (ValueError, FloatingPointError, OSError) as error:
+        except (ValueError, FloatingPointError, OSError, ImportError) as error:
             bad_input = isinstance(error, (ValueError, FileNotFoundError, FileExistsError, NotADirectoryError))
             typer.echo(f"Error: {error}", err=True)
             raise typer.Exit(2 if bad_input else 1) from None

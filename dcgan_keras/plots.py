@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 # told apart with any colour vision (Okabe and Ito), and by marker where they are lines.
 G_COLOR, D_COLOR, REAL_COLOR = "#0072B2", "#D55E00", "#009E73"
 OTHER_COLORS = ("#CC79A7", "#E69F00", "#56B4E9")
+_ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 _STYLE: dict = {
     "figure.facecolor": "white", "savefig.facecolor": "white", "axes.spines.top": False, "axes.spines.right": False,
     "axes.grid": True, "grid.alpha": 0.3, "font.size": 11, "figure.constrained_layout.use": True,
@@ -60,7 +61,9 @@ def image_grid(images, *, columns: int, scale: int = 2) -> np.ndarray:
 
 
 def save_grid(path: str | Path, images, *, columns: int, scale: int = 2) -> None:
-    """Writes `image_grid` as a PNG file."""
+    """Writes `image_grid` as a file: ValueError if its ending is not one of a picture, as .png is."""
+    if Path(path).suffix.lower() not in _ENDINGS:
+        raise ValueError(f"A picture is written to a file that ends in {', '.join(_ENDINGS)}, got {path}.")
     with files.atomic(path) as unfinished:
         Image.fromarray(image_grid(images, columns=columns, scale=scale)).save(unfinished)
 
@@ -85,14 +88,18 @@ def with_caption(picture: np.ndarray, caption: str) -> np.ndarray:
     return np.asarray(image)
 
 
-def plot_history(history: Mapping[str, Sequence[float]], logit_gap: Sequence[tuple] = ()):
+def plot_history(
+    history: Mapping[str, Sequence[float]], logit_gap: Sequence[tuple] = (), *, loss: str = "non_saturating"
+):
     """Draws the dashboard of a training run, a matplotlib figure: losses above, what the discriminator says below.
 
     Args:
         history: columns `epoch`, `g_loss`, `d_loss`, `d_real` and `d_fake`, one value an epoch, as in `history.csv`
             or `keras.callbacks.History.history` (whose missing `epoch` is counted from 0).
         logit_gap: rows of epoch, mean logit of training images and of held-out ones; a third panel shows them.
+        loss: of the training. Only under a cross-entropy is the discriminator's output the logit of a probability.
     """
+    entropy = loss in ("non_saturating", "saturating")
     epochs = 1 + np.asarray(history.get("epoch", range(len(history["g_loss"]))), float)
     every = max(1, len(epochs) // 10)
     with plt.rc_context(_STYLE):
@@ -106,10 +113,12 @@ def plot_history(history: Mapping[str, Sequence[float]], logit_gap: Sequence[tup
         )
         for axes, key, label, color, marker in lines:
             axes.plot(epochs, history[key], color=color, marker=marker, markevery=every, label=label)
-        losses.axhline(2 * np.log(2), color="grey", linestyle=":", label="discriminator cannot tell: 2 log 2")
-        losses.set(ylabel="loss (nats)", title="Losses, mean of each epoch")
-        scores.axhline(0.5, color="grey", linestyle=":", label="cannot tell: 0.5")
-        scores.set(title="What the discriminator says", ylabel="probability of real", ylim=(-0.03, 1.03))
+        losses.set(ylabel="loss (nats)" if entropy else f"{loss} loss", title="Losses, mean of each epoch")
+        said = "probability of real" if entropy else "sigmoid of its output"
+        scores.set(title="What the discriminator says", ylabel=said, ylim=(-0.03, 1.03))
+        if entropy:
+            losses.axhline(2 * np.log(2), color="grey", linestyle=":", label="discriminator cannot tell: 2 log 2")
+            scores.axhline(0.5, color="grey", linestyle=":", label="cannot tell: 0.5")
         for axes in third:
             moments, training, held_out = np.array(logit_gap, float).T
             axes.plot(1 + moments, training, color=REAL_COLOR, marker="^", label="real, trained on")
@@ -121,9 +130,9 @@ def plot_history(history: Mapping[str, Sequence[float]], logit_gap: Sequence[tup
     return figure
 
 
-def save_history(path: str | Path, history: Mapping[str, Sequence[float]], logit_gap: Sequence[tuple] = ()) -> None:
+def save_history(path: str | Path, *history, **loss) -> None:
     """Writes `plot_history` as a PNG file."""
-    figure = plot_history(history, logit_gap)
+    figure = plot_history(*history, **loss)
     with files.atomic(path) as unfinished:
         figure.savefig(unfinished, dpi=120)
     plt.close(figure)

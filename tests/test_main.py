@@ -530,3 +530,14 @@ def test_what_cannot_be_restored_is_one_sentence(to_restore, tmp_path, arguments
     result = dcgan_here("restore", *arguments, *FEW, cwd=to_restore)
     assert result.returncode == code and result.stderr.count("\n") == 1 and result.stderr.startswith("Error: ")
     assert words in result.stderr and not (to_restore / "restored").exists()
+
+
+@pytest.mark.parametrize("backend", ["torch", "jax"])
+def test_another_backend_is_one_sentence(backend):
+    environment = {**os.environ, "KERAS_BACKEND": backend}
+    command = [sys.executable, "-m", "dcgan_keras", "info"]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert result.returncode == 1 and result.stderr.startswith(
+        "Error: dcgan_keras needs TensorFlow as the backend of "
+    )
+    assert backend in result.stderr and result.stderr.count("\n") == 1

@@ -96,3 +96,19 @@ def test_what_is_known_by_heart_has_a_panel_of_its_own_where_it_was_measured():
     assert drawn["real, trained on"].get_ydata().tolist() == [0.1, 3.0]
     assert drawn["real, held out"].get_xdata().tolist() == [1.0, 2.0]
     assert third.get_xlabel() == "epoch" and drawn["real, held out"].get_linestyle() == "--"
+
+
+def test_only_a_cross_entropy_is_drawn_beside_what_cannot_tell():
+    history = {name: [0.5, 0.6] for name in ("g_loss", "d_loss", "d_real", "d_fake")}
+    for loss, lines, label in (("saturating", 1, "probability of real"), ("wasserstein", 0, "sigmoid of its output")):
+        losses, scores = plots.plot_history(history, loss=loss).axes
+        for axes, curves in ((losses, 2), (scores, 2)):
+            assert len(axes.lines) == curves + lines
+        assert scores.get_ylabel() == label
+
+
+@pytest.mark.parametrize("name", ["name", "name.mp3", "name.gif"])
+def test_a_grid_is_written_to_a_picture_file_alone(tmp_path, name):
+    with pytest.raises(ValueError, match=r"ends in \.png, \.jpg, \.jpeg, \.webp, got .*name"):
+        plots.save_grid(tmp_path / name, np.zeros((2, 4, 4, 1)), columns=2)
+    assert not list(tmp_path.iterdir())

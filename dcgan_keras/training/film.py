@@ -19,6 +19,7 @@ _SEED = 20151119  # of the latent vectors drawn in every picture: the day the pa
 _ROWS, _COLUMNS = 6, 10  # of the pictures and the film of a run
 _SECONDS, _MAX_BYTES = 10.0, 5_000_000  # of a film that nobody wants otherwise
 _SUFFIXES = (".gif", ".webp", ".mp4")
+_LONGEST = 655_350  # milliseconds: hundredths of a second, in 16 bits
 _REST = 2.0  # seconds that a film stays on its last frame
 
 
@@ -168,6 +169,10 @@ def _check_suffix(path) -> None:
 
 def _encode(frames: list[np.ndarray], path: str | Path, seconds: float, shades: int) -> bytes:
     suffix, pause = Path(path).suffix.lower(), max(20, round(1000 * seconds / len(frames)))
+    if suffix == ".gif" and pause > _LONGEST:
+        raise ValueError(
+            f"A frame of a .gif stays for 655 seconds at most, {pause / 1000:.0f} are asked: fewer seconds."
+        )
     if suffix == ".mp4":
         return _encode_mp4(frames, 1000 / pause)
     shown = _fewer_colours(frames, shades) if suffix == ".gif" or shades < 256 else frames

@@ -51,6 +51,9 @@ def begin(
         wrong = f"{count:,} images{held_out} are not the number that the preset was made for"
         say(f"{wrong}: {', '.join(chosen[:-1])} and {chosen[-1]} unless you give others.")
         run = dataclasses.replace(run, settings=suited)
+    if run.settings.loss == "wasserstein" and not run.settings.r1_gamma and run.settings.normalization != "spectral":
+        advice = "give --r1-gamma 1, or --normalization spectral"
+        warnings.warn(f"Nothing bounds the discriminator, which the loss 'wasserstein' needs: {advice}.", stacklevel=2)
     runs.check_images(run, images)
     devices.check_batch(run.settings.batch_size, strategy)
     if not folder:

@@ -159,7 +159,8 @@ def _finish(run: runs.Run, gan: DCGAN) -> None:
     plots.save_grid(run.folder / "samples.png", gan(vectors), columns=columns)
     history = callbacks.read_history(run.history)
     if history["epoch"]:
-        plots.save_history(run.folder / "losses.png", history, callbacks.read_rows(run.logit_gap, *callbacks.GAP))
+        gap = callbacks.read_rows(run.logit_gap, *callbacks.GAP)
+        plots.save_history(run.folder / "losses.png", history, gap, loss=run.settings.loss)
     make_film(run)
 
 

@@ -169,3 +169,11 @@ def test_a_class_keeps_its_column(classes, columns):
     vectors, found = film.grid(build_generator(28, latent_dim=4, filters=2, classes=classes), rows=2)
     assert (found, len(vectors)) == (columns, 2 * columns)
     np.testing.assert_array_equal(vectors, film.latents(4, 2 * columns))
+
+
+def test_a_frame_of_a_gif_that_stays_for_too_long_is_refused(tmp_path):
+    frames = [np.full((20, 20), value, np.uint8) for value in (0, 255)]
+    with pytest.raises(ValueError, match="stays for 655 seconds at most, 1000 are asked"):
+        film.save(tmp_path / "slow.gif", frames, seconds=2_000)
+    assert not list(tmp_path.iterdir())
+    film.save(tmp_path / "slow.gif", frames, seconds=1_310)

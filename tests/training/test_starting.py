@@ -1,6 +1,7 @@
 """A new run and a resumed one: what is chosen is said, what is wrong is refused before there is a folder."""
 
 import dataclasses
+import warnings
 
 import numpy as np
 import pytest
@@ -83,3 +84,12 @@ def test_few_steps_are_a_warning():
     with pytest.warns(UserWarning, match="499 steps are few"):
         starting.warn_of_few_steps(presets.FEW_STEPS - 1)
     starting.warn_of_few_steps(presets.FEW_STEPS)
+
+
+def test_a_wasserstein_game_without_a_bound_is_named(tmp_path):
+    loss = {**SMALL, "loss": "wasserstein"}
+    with pytest.warns(UserWarning, match="Nothing bounds the discriminator, .*: give --r1-gamma 1"):
+        training.begin(tmp_path / "run", changes=loss, say=lambda text: None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        training.begin(tmp_path / "other", changes={**loss, "normalization": "spectral"}, say=lambda text: None)

@@ -35,6 +35,12 @@ def beginnings(url: str) -> list[str]:
     ]
 
 
+def of_the_site() -> str:
+    """Where GitHub Pages shows the site of this repository, without a slash at its end."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    return beginnings(re.search(r'^Homepage = "(.*)"$', text, re.MULTILINE)[1])[-1]
+
+
 def texts(root: Path) -> list[Path]:
     """Lists the files that people write. The last is pyproject.toml: until it is changed, all can be done again."""
     found = []

@@ -14,15 +14,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import address
 import classroom
 import mathjax
 import nbformat
 import pack
+import pictures
 
 ROOT = Path(__file__).parents[1]
 SITE = ROOT / "site"
 PAGES = ROOT / "build" / "pages"
 GITHUB = re.search(r'Homepage = "(.*)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))[1]
+ADDRESS = address.of_the_site()
 COLAB = GITHUB.replace("github.com", "colab.research.google.com/github") + "/blob/main/notebooks/"
 RAW = GITHUB.replace("github.com", "raw.githubusercontent.com") + "/main/"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -213,6 +216,19 @@ def print_pages(folder: Path) -> None:
         page.unlink()
 
 
+def for_robots(folder: Path) -> None:
+    """Writes the list of pages for search engines, and the page for addresses that are none."""
+    pages = sorted(
+        path.relative_to(folder).as_posix() for path in folder.rglob("*.html") if "pagefind" not in path.parts
+    )
+    places = "".join(f"<url><loc>{ADDRESS}/{name}</loc></url>" for name in pages)
+    head = '<?xml version="1.0" encoding="UTF-8"?>'
+    text = f'{head}<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">{places}</urlset>\n'
+    (folder / "sitemap.xml").write_text(text, encoding="utf-8")
+    page = (SITE / "404.html").read_text(encoding="utf-8").replace("{{address}}", ADDRESS)
+    (folder / "404.html").write_text(page, encoding="utf-8")
+
+
 def build(folder: Path) -> None:
     """Builds the site into a folder, which is emptied before."""
     print("Laying out the pages ...", flush=True)
@@ -225,6 +241,8 @@ def build(folder: Path) -> None:
     for unneeded in ("jupyter_execute", "_sources"):
         shutil.rmtree(work / "html" / unneeded, ignore_errors=True)
     shutil.move(work / "html", folder)
+    shutil.copy(ROOT / "assets" / "fashion.gif", folder / "assets")
+    pictures.finish(folder)
 
     print("Adding MathJax, the explorer, the notebooks and the page to print ...", flush=True)
     (folder / "_static" / "mathjax").mkdir()
@@ -232,16 +250,16 @@ def build(folder: Path) -> None:
     shutil.copy(found, folder / "_static" / "mathjax")
     shutil.copytree(SITE / "explorer", folder / "explorer")
     pack.main(folder / "explorer")
-    shutil.copy(ROOT / "assets" / "fashion.gif", folder / "assets")
     for lesson in lessons():
         shutil.copy(ROOT / "notebooks" / lesson["file"], folder / "notebooks")
     for table in (ROOT / "assets" / "tables").glob("*.csv"):
         shutil.copy(table, folder / "assets" / "tables")
     classroom.pack_students(folder / "student.zip")
     print_pages(folder)
+    for_robots(folder)
 
     print("Indexing for the search ...", flush=True)
-    options = ["--root-selector", "article[role=main]", "--exclude-selectors", ".headerlink, .tools, .copybtn"]
+    options = ["--root-selector", "[role=main]", "--exclude-selectors", ".headerlink, .tools, .copybtn"]
     subprocess.run([sys.executable, "-m", "pagefind", "--site", folder, "--silent", *options], check=True)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     print(json.dumps({"folder": str(folder), "pages": len(list(folder.rglob("*.html"))), "MB": round(size / 1e6, 1)}))

@@ -1,6 +1,14 @@
 """Sphinx's settings. `build.py` lays out the pages in `build/pages` and runs Sphinx there."""
 
 import re
+import sys
+from html import escape, unescape
+from pathlib import Path
+
+from docutils import nodes
+
+sys.path.insert(0, str(Path(__file__).parent))
+import address  # noqa: E402
 
 project = "dcgan_keras"
 author = "the dcgan_keras authors"
@@ -49,6 +57,8 @@ html_theme_options = {
 copybutton_selector = "div.highlight pre"
 copybutton_exclude = ".linenos, .gp"
 
+html_baseurl = address.of_the_site() + "/"
+
 _CHINESE = re.compile("[\u4e00-\u9fff]{3,}")
 
 
@@ -66,7 +76,36 @@ def findable(html: str) -> str:
 
     texts = re.split(r"(<(?:script|style)\b.*?</(?:script|style)>|<[^>]*>)", html, flags=re.DOTALL)
     texts[::2] = [_CHINESE.sub(with_endings, text) for text in texts[::2]]
-    return "".join(texts)
+    # What is explained comes before what is only computed.
+    return "".join(texts).replace('<div class="highlight', '<div data-pagefind-weight="0.1" class="highlight')
+
+
+def with_ids_on_headings(html: str) -> str:
+    """Moves the id of a section to its heading, from which Pagefind takes the sections that it finds."""
+    section = r'<section([^>]*?) id="([^"]+)"([^>]*)>((?:\s|<span id="[^"]*"></span>)*)<(h[1-6])>'
+    return re.sub(section, r'<section\1\3>\4<\5 id="\2">', html)
+
+
+def described(doctree) -> str:
+    """The first sentences of a page, for who finds its address elsewhere."""
+    for paragraph in doctree.findall(nodes.paragraph):
+        text = " ".join(paragraph.astext().split())
+        if len(text) > 60 and not any(paragraph.findall(nodes.raw)):
+            return text if len(text) <= 200 else text[:200].rsplit(" ", 1)[0] + " ..."
+    return ""
+
+
+def card(title: str, description: str, url: str) -> str:
+    """What a page looks like where its address is sent to somebody."""
+    picture = f"{html_baseurl}_static/card.png"
+    said = {"og:type": "website", "og:site_name": "dcgan_keras", "og:title": title, "og:url": url, "og:image": picture}
+    tags = [f'<meta property="{name}" content="{escape(value)}">' for name, value in said.items()]
+    if description:
+        tags += [
+            f'<meta {key} content="{escape(description)}">'
+            for key in ('name="description"', 'property="og:description"')
+        ]
+    return "\n".join([*tags, '<meta name="twitter:card" content="summary_large_image">'])
 
 
 def setup(app):
@@ -74,7 +113,16 @@ def setup(app):
 
     def on_page(app, pagename, templatename, context, doctree):
         if "body" in context:
-            context["body"] = findable(context["body"])
+            context["body"] = with_ids_on_headings(findable(context["body"]))
+        lesson = re.match(r"notebooks/0?(\d+b?)_", pagename)
+        if lesson:  # in tabs, bookmarks and among what the search finds
+            context["title"] = f"{lesson[1]}. {context['title']}"
+        tags = re.sub(r'<meta[^>]*name="viewport"[^>]*>', "", context.get("metatags", ""))  # the theme has one
+        written = re.search(r'<meta content="([^"]*)" name="description"[^>]*>', tags)
+        tags = tags.replace(written[0], "") if written else tags
+        description = unescape(written[1]) if written else described(doctree) if doctree else ""
+        title = re.sub("<[^>]*>", "", context.get("title", html_title))
+        context["metatags"] = tags + card(title, description, f"{html_baseurl}{pagename}.html")
         tree = context.get("furo_navigation_tree", "")  # its captions are headings without a level
         context["furo_navigation_tree"] = tree.replace('role="heading"', 'role="heading" aria-level="2"')
 

@@ -537,7 +537,5 @@ def test_another_backend_is_one_sentence(backend):
     environment = {**os.environ, "KERAS_BACKEND": backend}
     command = [sys.executable, "-m", "dcgan_keras", "info"]
     result = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert result.returncode == 1 and result.stderr.startswith(
-        "Error: dcgan_keras needs TensorFlow as the backend of "
-    )
+    assert result.returncode == 1 and result.stderr.startswith("Error: dcgan_keras needs TensorFlow as the backend of ")
     assert backend in result.stderr and result.stderr.count("\n") == 1

@@ -3,13 +3,16 @@
 Skipped where `make site` has not built it, or Playwright or Chromium is missing. Nothing here needs a network.
 """
 
+import io
 import json
 import re
 import urllib.parse
 import zipfile
 
+import numpy as np
 import pytest
 from conftest import ADDRESS, ROOT, Quiet, serving
+from PIL import Image
 
 SITE = ROOT / "build" / "site"
 PAGES = sorted(path.relative_to(SITE).as_posix() for path in SITE.rglob("*.html") if "pagefind" not in path.parts)
@@ -147,14 +150,51 @@ def test_the_film_is_first_and_the_explorer_second(tab):
     assert not tab.problems
 
 
-def test_films_move(tab):
-    """What Jupyter stores as PNG and is a GIF must reach the reader as one."""
-    tab.goto("notebooks/07_training_and_gifs.html", wait_until="load")
-    films = [src for src in tab.evaluate("[...document.images].map((each) => each.src)") if src.endswith(".gif")]
-    assert films
-    for film in films:
-        data = tab.request.get(film).body()
-        assert data.startswith(b"GIF8") and data.count(b"\x21\xf9\x04") > 3
+def test_films_move_and_can_be_stopped(tab):
+    """What Jupyter stores as PNG and is a GIF must reach the reader as a film. Its still is its last frame."""
+    for page in ("index.html", "notebooks/07_training_and_gifs.html"):
+        tab.goto(page, wait_until="load")
+        films = tab.locator("img[data-still]")
+        assert films.count()
+        for film in films.all():
+            frames = Image.open(io.BytesIO(tab.request.get(film.evaluate("each => each.src")).body()))
+            assert frames.n_frames > 3
+            button = film.locator("xpath=following-sibling::button")
+            button.click()
+            assert button.inner_text() == "Play the film"
+            still = Image.open(io.BytesIO(tab.request.get(film.evaluate("each => each.src")).body()))
+            frames.seek(frames.n_frames - 1)
+            shown, last = (np.asarray(each.convert("L"), float) for each in (still, frames))
+            assert getattr(still, "n_frames", 1) == 1 and np.abs(shown - last).mean() < 4
+            button.click()
+            assert film.evaluate("each => each.src") != film.evaluate("each => each.dataset.still")
+    assert not tab.problems
+
+
+def test_films_stand_still_for_who_asks_for_less_motion(tab):
+    tab.emulate_media(reduced_motion="reduce")
+    tab.goto("index.html", wait_until="load")
+    assert tab.locator(".film img").get_attribute("src").endswith("-still.webp")
+    assert tab.get_by_role("button", name="Play the film").count() == 1
+
+
+def test_pictures_have_a_size_and_wait_until_they_are_near(tab):
+    tab.goto("notebooks/09_evaluation.html", wait_until="load")
+    pictures = tab.locator("article img").all()
+    assert len(pictures) > 5
+    for number, each in enumerate(pictures):
+        assert int(each.get_attribute("width")) and int(each.get_attribute("height"))
+        assert (each.get_attribute("loading") == "lazy") == (number > 0)
+
+
+@pytest.mark.parametrize("name", ["index.html", "notebooks/10_mode_collapse.html", "teaching.html"])
+def test_a_link_to_a_page_says_what_it_is(name):
+    html = (SITE / name).read_text(encoding="utf-8")
+    said = dict(re.findall(r'<meta (?:property|name)="([^"]+)" content="([^"]*)"', html))
+    assert said["og:title"] and len(said["og:description"]) > 40 and said["og:url"].endswith(f"/{name}")
+    assert len(said["description"]) > 40 and html.count('name="viewport"') == 1
+    assert (SITE / said["og:image"].split("/", 4)[4]).is_file()
+    assert f"/{name}</loc>" in (SITE / "sitemap.xml").read_text(encoding="utf-8")
 
 
 def test_lessons_can_be_downloaded_and_opened_in_colab(tab):
@@ -209,6 +249,28 @@ def test_search(tab, words):
     assert "<mark>" in excerpt
     assert not re.search("[\u4e00-\u9fff] (<mark>)?[\u4e00-\u9fff]", excerpt), "the index's endings are shown"
     assert not tab.problems
+
+
+# What readers look for, and the sections that explain it, one of which must be among the first ten links.
+SECTIONS = {
+    "KID": "09_evaluation.html#",
+    "spectral": "#exploding-gradients",
+    "checkerboard": "03_transposed_convolution.html#measure-it",
+    "receptive field": "02_convolution.html#the-receptive-field",
+    "slerp": "16_latent_space.html#where-latent-vectors-lie",
+    "Colab": "08_gpu.html#on-a-real-gpu",
+    "windows": "index.html#start",
+    "own images": "#your-own-images",
+    "train in your browser": "explorer/dcgan.html",
+}
+
+
+@pytest.mark.parametrize("words", SECTIONS)
+def test_search_leads_to_the_section(tab, words):
+    tab.goto("search.html?" + urllib.parse.urlencode({"q": words}), wait_until="load")
+    tab.locator(".pagefind-ui__result-nested, .pagefind-ui__result-title").nth(4).wait_for()
+    links = [each.get_attribute("href") for each in tab.locator(".pagefind-ui__result a").all()[:10]]
+    assert any(SECTIONS[words] in each.replace("/#", "/index.html#") for each in links), links
 
 
 def test_search_from_any_page_and_without_a_find(tab):

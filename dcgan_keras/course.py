@@ -18,12 +18,13 @@ import numpy as np
 from dcgan_keras import data
 
 # A number as a person writes it: 5, -0.5, .5, 1e-3, 3/4, 80%, and 1,000 or 1 000 or 1_000; "n = 5", and "5 pixels".
-_PLAIN = r"([+-]?(?:\d{1,3}(?:[, _]\d{3})+(?:\.\d*)?|\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?)"
+_PLAIN = r"([+-]?(?:[1-9]\d{0,2}(?:[, _]\d{3})+(?:\.\d*)?|\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?)"
 _UNIT = r"(%|per ?cent\b)?\s*((?:[^\W\d_]+(?:[\s-][^\W\d_]+)*|×)?)[\s.]*"
 _NUMBER = re.compile(rf"\s*(?:[^\W\d_]*\s*[=≈]\s*)?{_PLAIN}(?:\s*/\s*{_PLAIN})?\s*{_UNIT}")
 # After it, these words are no unit, but make it another number.
-_OTHER = re.compile(r"\b(hundred|thousand|\w+illion|dozen|half|pi|or|and|not|no|plus|minus|[kmgeij])\b|[十百千万亿半]")
+_OTHER = re.compile(r"\b(hundred|thousand|\w+illion|dozen|half|pi|or|and|not|no|plus|minus|[kmgij])\b|[十百千万亿半]")
 _BETWEEN = (r"(?!)", r"[,;]", r";|,\s", r"\s+", r"[x×]|\bby\b")  # numbers in a row; the first is for one alone
+_MARKS = [str.maketrans(",.", marks) for marks in (",.", "..", ".,")]
 # What counts in a text: words, numbers with their sign, and the signs without which a formula is another one.
 _WORD = re.compile(r"\b(?:the|is|are)\b|([^\W\d_]+|(?:(?<![^\W_])-)?\d+(?:\.\d+)?|[<>=+*/^%≤≥≠])")
 
@@ -134,10 +135,10 @@ def _leaves(answer) -> list:
 
 
 def _rows(text: str) -> list[np.ndarray]:
-    """Reads numbers, one or more in a row. A comma is read in each way: 1,000 and 0,46 and 3, 5."""
+    """Reads numbers, one or more in a row. Comma and point are read in each way: 1,000 or 1.000, 0,46 or 0.46."""
     text = unicodedata.normalize("NFKC", text).replace("\N{MINUS SIGN}", "-").lower().strip("()[] \n")
-    ways = itertools.product(_BETWEEN if len(text) < 1000 else (), ",.")
-    rows = ([_number(part.replace(",", comma)) for part in re.split(between, text)] for between, comma in ways)
+    ways = itertools.product(_BETWEEN if len(text) < 1000 else (), _MARKS)
+    rows = ([_number(part.translate(marks)) for part in re.split(between, text)] for between, marks in ways)
     return [np.array(row) for row in rows if None not in row]
 
 

@@ -46,12 +46,25 @@ FIVES = [5, 5.0, np.int64(5), np.uint8(5), np.float16(5), [5], (5,), [[5.0]], np
          "5.0", "5.", "+5", "10/2", "5e0", "500%", "５", tf.constant(5), tf.constant([5.0]),
          collections.deque([5]), tf.Variable(5.0), keras.Variable(5.0), keras.ops.ones(1) * 5,
          fractions.Fraction(5), decimal.Decimal(5), ["5"], np.array("5"), np.array([["5"]]), "[5]", "(5)",
-         "= 5", "n = 5", "≈ 5", "5 steps", "5 pixels.", "5px", "5 times", "5×", "5x", "5 步", "5 images a batch",
+         "= 5", "n = 5", "≈ 5", "5 steps", "5 pixels.", "5px", "5 times", "5×", "5x", "5 步", "5 dB", "5 E",
+         "5 images a batch",
          5 + 0j, np.complex64(5), np.array([5 + 0j]), np.float64(5 + 1e-9), array.array("i", [5])]  # fmt: skip
 EIGHT_TENTHS = [0.8, np.float32(0.8), "0.8", ".8", "0,8", "80%", "80 %", "4/5", " 4 / 5 ", "８０％", "8e-1", "0.80",
                 fractions.Fraction(4, 5), decimal.Decimal("0.8"), [0.8], tf.constant(0.8), "80 percent", "80 per cent",
                 "0.8 nats", np.array([0.8], "float32"), np.complex64(0.8), [["0.8"]]]  # fmt: skip
-THOUSANDS = [12544, "12544", "12,544", "12 544", "12_544", "12,544.0", "１２，５４４", 2**8 * 49]
+THOUSANDS = [
+    12544,
+    "12544",
+    "12,544",
+    "12 544",
+    "12_544",
+    "12,544.0",
+    "１２，５４４",
+    2**8 * 49,
+    "12.544",
+    "12.544,0",
+    "12.544 images",
+]
 PAIRS = [[5, 7], (5, 7), np.array([5.0, 7.0]), [np.int64(5), 7.0], [tf.constant(5), 7], tf.constant([5, 7]),
          [fractions.Fraction(5), decimal.Decimal(7)], range(5, 9, 2), [5 + 0j, 7 + 0j], [[5, 7]], [[5], [7]], (5, (7,)),
          "5, 7", "5,7", "5 7", "5; 7", "[5, 7]", "(5, 7)", "5 x 7", "5x7", "5 × 7", "5 by 7", "5 ms, 7 ms", ["5", "7"],
@@ -69,7 +82,7 @@ def test_every_reasonable_form_of_a_number_is_right(right, answers):
 REFUSED = [
     (5, ["5 or 6", "5, 7", "5 7", "55", "5/0", "1/5/1", "-5", "five", "5%", "", "nan", "inf", "5 % 2", "0x5", "5\0"]),
     (5, ["5 thousand", "5 Million", "5k", "5 M", "5 dozen", "5 and a half", "5 not", "5 plus", "5 pi", "5j", "5万"]),
-    (5, ["5 e", "not 5", "x > 5", "x != 5", "-= 5", "5 pixels 6", "5 - 6", "5 * 1", "5 percent", "at least 5"]),
+    (5, ["not 5", "x > 5", "x != 5", "-= 5", "5 pixels 6", "5 - 6", "5 * 1", "5 percent", "at least 5"]),
     (5, [[5, 7], [5, 5], [], [[5], [7]], {5}, {5: 5}, [[]], [5, None], [None], ["5", "5"], b"5", np.array(b"5")]),
     (5, [5 + 1e-5, 5 + 1e-5j, float("nan"), np.inf, 2**70, 10**400, lambda: 5, int, object(), iter([5]), ..., 6]),
     (1, [True, np.True_, [True], (np.True_,), np.array(True), np.array([True]), tf.constant(True), "True", [[True]]]),
@@ -81,6 +94,7 @@ REFUSED = [
     (0, [False, "", [], (), {}, b"", np.zeros(0), np.zeros(2), "false", "o"]),
     ([[1, 2], [3, 4]], [[1, 2, 3, 4], "1, 2, 3, 4", [[[1, 2], [3, 4]]], [[1, 2], [3]], [[1, 3], [2, 4]], 1, np.eye(2)]),
     (57, ["5, 7", "5 7", "5_7"]),
+    (800, ["0,800", "0.800", "8.00", "80.000"]),
     (0.5, ["50", "1.5", "0.5.0", "1/2/1", "5/1"]),
     (float("nan"), [float("nan"), "nan", 0]),
 ]  # fmt: skip

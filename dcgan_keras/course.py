@@ -24,6 +24,7 @@ _NUMBER = re.compile(rf"\s*(?:[^\W\d_]*\s*[=≈]\s*)?{_PLAIN}(?:\s*/\s*{_PLAIN})
 # After it, these words are no unit, but make it another number.
 _OTHER = re.compile(r"\b(hundred|thousand|\w+illion|dozen|half|pi|or|and|not|no|plus|minus|[kmgij])\b|[十百千万亿半]")
 _BETWEEN = (r"(?!)", r"[,;]", r";|,\s", r"\s+", r"[x×]|\bby\b")  # numbers in a row; the first is for one alone
+_NAMES = dict(zip("zero one two three four five six seven eight nine ten once twice".split(), [*range(11), 1, 2]))
 _MARKS = [str.maketrans(",.", marks) for marks in (",.", "..", ".,")]
 # What counts in a text: words, numbers with their sign, and the signs without which a formula is another one.
 _WORD = re.compile(r"\b(?:the|is|are)\b|([^\W\d_]+|(?:(?<![^\W_])-)?\d+(?:\.\d+)?|[<>=+*/^%≤≥≠])")
@@ -73,10 +74,9 @@ def check(answer, right, hint: str, *, tolerance: float = 1e-6, then: Callable[[
     except BaseException as error:  # whatever a reader's function or a strange object does, the notebook goes on
         code = callable(right) and callable(answer) and (not gave or gave[-1] is gave)
         found = _told(error, "" if code else "what your function gave" if gave else "this")
-    if found is not True and any(each is None for each in gave):
-        found = "your function gave None: does each way through it end with `return`?"
     if found is not True:
-        return _print(f"Not yet: {found or hint}")
+        none = "your function gave None: does each way through it end with `return`?"
+        return _print(f"Not yet: {none if any(each is None for each in gave) else found or hint}")
     _print("Right.")
     try:
         if then is not None:
@@ -103,7 +103,7 @@ def equal(answer, right, tolerance: float = 1e-6) -> bool:
         raise ValueError(f"give {form if expected.size == 1 else 'numbers'}.")
     for found in readings:
         flat = found.size == expected.size > 0 and (expected.ndim < 2 or expected.size == 1)
-        rounded = 2e-7 if found.dtype == np.float32 and expected.dtype.kind == "f" else 0
+        rounded = 2 * np.finfo(found.dtype).eps if found.dtype.kind == expected.dtype.kind == "f" else 0
         if flat or found.shape == expected.shape:
             found, wanted = found.reshape(expected.shape).astype(np.float64), expected.astype(np.float64)
             if np.allclose(found, wanted, rtol=rounded, atol=tolerance):
@@ -113,8 +113,7 @@ def equal(answer, right, tolerance: float = 1e-6) -> bool:
 
 def _readings(answer, expected: np.ndarray) -> list[np.ndarray]:
     """Lists the arrays of numbers, or of truth values, that an answer may mean: none if it is of another kind."""
-    if isinstance(answer, np.ndarray) and answer.dtype.kind in "OU":
-        answer = answer.tolist()
+    answer = answer.tolist() if isinstance(answer, np.ndarray) and answer.dtype.kind in "OU" else answer
     sized = isinstance(answer, Sized) and not isinstance(answer, str) and not hasattr(answer, "__array__")
     if sized and len(answer) > max(1, expected.size):  # range(10**12) would not fit into memory
         return [np.full(expected.size + 1, np.nan)]
@@ -137,6 +136,7 @@ def _leaves(answer) -> list:
 def _rows(text: str) -> list[np.ndarray]:
     """Reads numbers, one or more in a row. Comma and point are read in each way: 1,000 or 1.000, 0,46 or 0.46."""
     text = unicodedata.normalize("NFKC", text).replace("\N{MINUS SIGN}", "-").lower().strip("()[] \n")
+    text = re.sub("[a-z]+", lambda word: str(_NAMES.get(word[0], word[0])), text)
     ways = itertools.product(_BETWEEN if len(text) < 1000 else (), _MARKS)
     rows = ([_number(part.translate(marks)) for part in re.split(between, text)] for between, marks in ways)
     return [np.array(row) for row in rows if None not in row]

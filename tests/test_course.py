@@ -47,7 +47,7 @@ FIVES = [5, 5.0, np.int64(5), np.uint8(5), np.float16(5), [5], (5,), [[5.0]], np
          collections.deque([5]), tf.Variable(5.0), keras.Variable(5.0), keras.ops.ones(1) * 5,
          fractions.Fraction(5), decimal.Decimal(5), ["5"], np.array("5"), np.array([["5"]]), "[5]", "(5)",
          "= 5", "n = 5", "≈ 5", "5 steps", "5 pixels.", "5px", "5 times", "5×", "5x", "5 步", "5 dB", "5 E",
-         "5 images a batch",
+         "5 images a batch", "five", "Five times.", "n = five",
          5 + 0j, np.complex64(5), np.array([5 + 0j]), np.float64(5 + 1e-9), array.array("i", [5])]  # fmt: skip
 EIGHT_TENTHS = [0.8, np.float32(0.8), "0.8", ".8", "0,8", "80%", "80 %", "4/5", " 4 / 5 ", "８０％", "8e-1", "0.80",
                 fractions.Fraction(4, 5), decimal.Decimal("0.8"), [0.8], tf.constant(0.8), "80 percent", "80 per cent",
@@ -80,8 +80,9 @@ def test_every_reasonable_form_of_a_number_is_right(right, answers):
 
 
 REFUSED = [
-    (5, ["5 or 6", "5, 7", "5 7", "55", "5/0", "1/5/1", "-5", "five", "5%", "", "nan", "inf", "5 % 2", "0x5", "5\0"]),
+    (5, ["5 or 6", "5, 7", "5 7", "55", "5/0", "1/5/1", "-5", "six", "5%", "", "nan", "inf", "5 % 2", "0x5", "5\0"]),
     (5, ["5 thousand", "5 Million", "5k", "5 M", "5 dozen", "5 and a half", "5 not", "5 plus", "5 pi", "5j", "5万"]),
+    (5, ["five or six", "five hundred", "fifty five", "fives", "five and a half"]),
     (5, ["not 5", "x > 5", "x != 5", "-= 5", "5 pixels 6", "5 - 6", "5 * 1", "5 percent", "at least 5"]),
     (5, [[5, 7], [5, 5], [], [[5], [7]], {5}, {5: 5}, [[]], [5, None], [None], ["5", "5"], b"5", np.array(b"5")]),
     (5, [5 + 1e-5, 5 + 1e-5j, float("nan"), np.inf, 2**70, 10**400, lambda: 5, int, object(), iter([5]), ..., 6]),
@@ -113,6 +114,11 @@ def test_numbers_of_32_bits_are_as_exact_as_they_can_be():
         and not is_right(right + 1e-3, right)
     )
     assert is_right(np.float32(right), np.float32(right)) and not is_right(np.float32(right + 0.01), right)
+
+
+def test_numbers_of_16_bits_too():
+    assert is_right(np.float16(0.01), 0.01) and not is_right(np.float16(0.0101), 0.01) and is_right("twice", 2)
+    assert not is_right(np.float16(5.004), 5)  # a whole number is exact
 
 
 def test_the_tolerance_is_absolute():

@@ -5,6 +5,9 @@ The checker takes any reasonable form of an answer and never raises. Not here: t
 
 import csv
 import decimal
+import functools
+import inspect
+import itertools
 import numbers
 import re
 import sys
@@ -14,16 +17,21 @@ from collections.abc import Callable, Sized
 import numpy as np
 from dcgan_keras import data
 
-# A number as a person writes it: 5, -0.5, .5, 1e-3, and 1,000 or 1 000 or 1_000.
-_NUMBER = re.compile(r"[+-]?(\d{1,3}([, _]\d{3})+(\.\d*)?|\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?")
+# A number as a person writes it: 5, -0.5, .5, 1e-3, 3/4, 80%, and 1,000 or 1 000 or 1_000; "n = 5", and "5 pixels".
+_PLAIN = r"([+-]?(?:[1-9]\d{0,2}(?:[, _]\d{3})+(?:\.\d*)?|\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?)"
+_UNIT = r"(%|per ?cent\b)?\s*((?:[^\W\d_]+(?:[\s-][^\W\d_]+)*|×)?)[\s.]*"
+_NUMBER = re.compile(rf"\s*(?:[^\W\d_]*\s*[=≈]\s*)?{_PLAIN}(?:\s*/\s*{_PLAIN})?\s*{_UNIT}")
+# After it, these words are no unit, but make it another number.
+_OTHER = re.compile(r"\b(hundred|thousand|\w+illion|dozen|half|pi|or|and|not|no|plus|minus|[kmgij])\b|[十百千万亿半]")
+_BETWEEN = (r"(?!)", r"[,;]", r";|,\s", r"\s+", r"[x×]|\bby\b")  # numbers in a row; the first is for one alone
+_NAMES = dict(zip("zero one two three four five six seven eight nine ten once twice".split(), [*range(11), 1, 2]))
+_MARKS = [str.maketrans(",.", marks) for marks in (",.", "..", ".,")]
 # What counts in a text: words, numbers with their sign, and the signs without which a formula is another one.
-_WORD = re.compile(r"[^\W\d_]+|(?:(?<![^\W_])-)?\d+(?:\.\d+)?|[<>=+*/^%≤≥≠]")
+_WORD = re.compile(r"\b(?:the|is|are)\b|([^\W\d_]+|(?:(?<![^\W_])-)?\d+(?:\.\d+)?|[<>=+*/^%≤≥≠])")
 
 
 def table(name: str) -> list[dict[str, str]]:
-    """Reads a table that comes with the course, a dictionary a row. How it was made: `assets/tables/README.md`.
-
-    Lines that begin with # are notes on that, and no rows.
+    """Reads a table that comes with the course, a dictionary a row, without the notes after # on how it was made.
 
     Args:
         name: of the file without its ending, "remedies" for example.
@@ -46,85 +54,117 @@ def check(answer, right, hint: str, *, tolerance: float = 1e-6, then: Callable[[
         answer: what the reader wrote, whatever it is.
         right: a number, a truth value, or a nested sequence of them; a string, or a set of strings any of which is
             right; or a function of the answer that returns True, False, or a string to show in place of the hint.
-        hint: what to think of, shown after a wrong answer.
+        hint: what to think of, shown after a wrong answer that has the form asked for.
         tolerance: largest absolute difference of two numbers that count as equal.
         then: called after a right answer, for example to draw it.
     """
     if answer is None:
         return _print("Not answered yet.")
+    gave = []  # what the reader's function gave at each call, and `gave` itself where it raised
+
+    def noted(*args, **options):
+        gave.append(gave)
+        gave[-1] = answer(*args, **options)
+        return gave[-1]
+
     try:
-        found = right(answer) if callable(right) else _equal(answer, right, tolerance)
+        asked = functools.wraps(answer)(noted) if inspect.isfunction(answer) else answer
+        found = right(asked) if callable(right) else equal(answer, right, tolerance)
         found = str(found) if isinstance(found, str) else bool(found)
-    except KeyboardInterrupt:  # the reader's own stop
-        raise
     except BaseException as error:  # whatever a reader's function or a strange object does, the notebook goes on
-        found = _told(error) if callable(right) else ""
+        code = callable(right) and callable(answer) and (not gave or gave[-1] is gave)
+        found = _told(error, "" if code else "what your function gave" if gave else "this")
     if found is not True:
-        return _print(f"Not yet: {found or hint}")
+        none = "your function gave None: does each way through it end with `return`?"
+        return _print(f"Not yet: {none if any(each is None for each in gave) else found or hint}")
     _print("Right.")
     try:
         if then is not None:
             then()
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:
         _print(f"Nothing more to show: {_told(error)}")
 
 
-def _equal(answer, right, tolerance: float) -> bool:
-    if isinstance(right, (str, set, frozenset)):
-        accepted = {right} if isinstance(right, str) else right
-        return isinstance(answer, str) and _words(answer) in [_words(text) for text in accepted]
+def equal(answer, right, tolerance: float = 1e-6) -> bool:
+    """Says if an answer, or what a reader's function gave, means what is right: any form will do, as in `check`.
+
+    Where one number or a row of them is right, brackets do not count; in a table of numbers the shape does.
+
+    Raises ValueError if it is of another kind than the right one, a text that is no number for example.
+    """
+    if isinstance(right, str):
+        return equal(answer, {right})
+    if isinstance(right, (set, frozenset)) and isinstance(answer, str):
+        return _words(answer) in [_words(text) for text in right]
     expected = np.asarray(right)
-    for found in _readings(answer, max(1, expected.size), truth=expected.dtype.kind == "b"):
-        fits = found.shape == expected.shape or found.size == expected.size == 1
-        if fits and np.allclose(found.reshape(expected.shape), expected.astype(np.float64), rtol=0, atol=tolerance):
-            return True
+    form = {"b": "True or False", "O": "a text in quotes"}.get(expected.dtype.kind, "a number")
+    readings = [] if isinstance(right, (set, frozenset)) else _readings(answer, expected)
+    if not readings:
+        raise ValueError(f"give {form if expected.size == 1 else 'numbers'}.")
+    for found in readings:
+        flat = found.size == expected.size > 0 and (expected.ndim < 2 or expected.size == 1)
+        rounded = 2 * np.finfo(found.dtype).eps if found.dtype.kind == expected.dtype.kind == "f" else 0
+        if flat or found.shape == expected.shape:
+            found, wanted = found.reshape(expected.shape).astype(np.float64), expected.astype(np.float64)
+            if np.allclose(found, wanted, rtol=rounded, atol=tolerance):
+                return True
     return False
 
 
-def _readings(answer, most: int, truth: bool) -> list[np.ndarray]:
-    """Lists the arrays of numbers, or of truth values, that an answer may mean: none if it is none or has too many."""
-    if isinstance(answer, str):
-        return [] if truth else [np.asarray(value) for value in _numbers(answer)]
-    if isinstance(answer, Sized) and not hasattr(answer, "__array__") and len(answer) > most:
-        return []  # range(10**12) would not fit into memory
-    found = np.asarray(answer)
+def _readings(answer, expected: np.ndarray) -> list[np.ndarray]:
+    """Lists the arrays of numbers, or of truth values, that an answer may mean: none if it is of another kind."""
+    answer = answer.tolist() if isinstance(answer, np.ndarray) and answer.dtype.kind in "OU" else answer
+    sized = isinstance(answer, Sized) and not isinstance(answer, str) and not hasattr(answer, "__array__")
+    if sized and len(answer) > max(1, expected.size):  # range(10**12) would not fit into memory
+        return [np.full(expected.size + 1, np.nan)]
+    truth, leaves = expected.dtype.kind == "b", _leaves(answer)
+    if any(isinstance(leaf, str) for leaf in leaves):
+        return [] if truth else _rows(";".join(map(str, leaves)))
+    found = np.asarray(leaves if isinstance(answer, (list, tuple)) and expected.ndim < 2 else answer)
+    found = found.real if found.dtype.kind == "c" and not found.imag.any() else found
     fits = found.dtype.kind in ("b" if truth else "iuf")
     if found.dtype.kind == "O":  # fractions, decimals, whole numbers of more than 64 bits
         fits = not truth and all(isinstance(part, (numbers.Real, decimal.Decimal)) for part in found.flat)
-    return [found.astype(np.float64)] if fits and (truth or not _has_truth(answer)) else []
+    mixed = not truth and any(isinstance(leaf, (bool, np.bool_)) for leaf in leaves)  # to NumPy, True is then 1
+    return [found] if fits and not mixed else []
 
 
-def _has_truth(answer) -> bool:
-    """Says if there is a True or False: to NumPy they are numbers in a list with numbers."""
-    parts = answer.tolist() if isinstance(answer, np.ndarray) and answer.dtype.kind == "O" else answer
-    return isinstance(answer, (bool, np.bool_)) or isinstance(parts, (list, tuple)) and any(map(_has_truth, parts))
+def _leaves(answer) -> list:
+    return [leaf for part in answer for leaf in _leaves(part)] if isinstance(answer, (list, tuple)) else [answer]
 
 
-def _numbers(text: str) -> list[float]:
-    """Reads a number, a fraction or a percentage. A comma is read both ways: 1,000 and 0,46."""
-    text = unicodedata.normalize("NFKC", text).replace("\N{MINUS SIGN}", "-").strip().lower()
-    found = []
-    for reading in {text, text.replace(",", ".")}:
-        parts = [part.strip() for part in reading.removesuffix("%").split("/")]
-        if len(parts) <= 2 and all(map(_NUMBER.fullmatch, parts)):
-            over, under = [*(float(re.sub("[, _]", "", part)) for part in parts), 1.0][:2]
-            if under:
-                found.append(over / under / (100 if text.endswith("%") else 1))
-    return found
+def _rows(text: str) -> list[np.ndarray]:
+    """Reads numbers, one or more in a row. Comma and point are read in each way: 1,000 or 1.000, 0,46 or 0.46."""
+    text = unicodedata.normalize("NFKC", text).replace("\N{MINUS SIGN}", "-").lower().strip("()[] \n")
+    text = re.sub("[a-z]+", lambda word: str(_NAMES.get(word[0], word[0])), text)
+    ways = itertools.product(_BETWEEN if len(text) < 1000 else (), _MARKS)
+    rows = ([_number(part.translate(marks)) for part in re.split(between, text)] for between, marks in ways)
+    return [np.array(row) for row in rows if None not in row]
+
+
+def _number(text: str) -> float | None:
+    found = _NUMBER.fullmatch(text)
+    if not found or _OTHER.search(found[4]):
+        return None
+    over, under = (float(re.sub("[, _]", "", part or "1")) for part in found.group(1, 2))
+    return over / under / (100 if found[3] else 1) if under else None
 
 
 def _words(text: str) -> list[str]:
-    return _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
+    return [word for word in _WORD.findall(unicodedata.normalize("NFKC", text).casefold()) if word]
 
 
-def _told(error: BaseException) -> str:
+def _told(error: BaseException, what: str = "") -> str:
+    """Says what went wrong: in the reader's code, or when the check looked at `what`."""
+    if isinstance(error, KeyboardInterrupt):  # the reader's own stop
+        raise error
     try:
         text = (str(error).strip().split("\n") or [""])[0][:200]
     except BaseException:
         text = "an error without a text"
-    return f"your code raised {type(error).__name__}: {text}"
+    if what and text.endswith("object is not callable"):
+        return f"give a function: {text}."
+    return f"{what} does not fit here: {text}" if what else f"your code raised {type(error).__name__}: {text}"
 
 
 def _print(text: str) -> None:

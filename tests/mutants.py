@@ -817,6 +817,41 @@ MUTATIONS = [
         "len(inputs.shape) == 4",
         "training/devices",
     ),
+    Mutation(
+        "copies of a held-out image are trained on",
+        "training/runs.py",
+        "hash(images.images[place].tobytes())",
+        "int(place)",
+        "training/runs",
+    ),
+    Mutation(
+        "pixels beside a scratch count as known",
+        "applications/restoring.py",
+        "ndimage.binary_dilation(hole, np.ones((3, 3)))",
+        "hole",
+        "applications/restoring",
+    ),
+    Mutation(
+        "what is not erased is filled",
+        "applications/restoring.py",
+        "white - black > 127",
+        "white - black < 127",
+        "applications/restoring",
+    ),
+    Mutation(
+        "a link to where a folder lies is followed",
+        "data/sources.py",
+        " or Path(real) in Path(root).parents",
+        "",
+        "data/sources",
+    ),
+    Mutation(
+        "a class wanders from column to column",
+        "training/film.py",
+        "_COLUMNS - _COLUMNS % told",
+        "_COLUMNS",
+        "training/film",
+    ),
 ]
 
 

@@ -261,7 +261,7 @@ SECTIONS = {
     "Colab": "08_gpu.html#on-a-real-gpu",
     "windows": "index.html#start",
     "own images": "#your-own-images",
-    "train in your browser": "explorer/dcgan.html",
+    "browser": "explorer/",
 }
 
 

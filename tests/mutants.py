@@ -249,8 +249,8 @@ MUTATIONS = [
     Mutation(
         "held-out images are trained on",
         "training/runs.py",
-        "return images[np.sort(order[count:])], images[order[:count]]",
-        "return images[np.sort(order)], images[order[:count]]",
+        "np.setdiff1d(np.arange(len(images)), held_out)",
+        "np.arange(len(images))",
         "training/runs",
     ),
     Mutation(

@@ -53,8 +53,8 @@ classroom: .venv/ready  ## Notebooks for students and, solved and run, for instr
 	$(BIN)/python site/classroom.py student
 	$(BIN)/python site/classroom.py instructor
 
-check: .venv/ready  ## Run what was handed in, and write a table: make check NOTEBOOKS=folder
-	$(BIN)/python site/classroom.py check $(NOTEBOOKS)
+check: .venv/ready  ## Run what was handed in, and write tables: make check FOLDER="week 1"
+	$(BIN)/python site/classroom.py check "$(FOLDER)"
 
 fuzz: .venv/ready  ## Make up fifty times as many malformed inputs as `unit` does: some minutes
 	DCGAN_FUZZ=50 $(PYTEST) $(SPREAD) tests/test_bad_input.py tests/test_course.py

@@ -2,7 +2,7 @@
 
     python site/classroom.py student [FILE.zip]        # notebooks without solutions and outputs
     python site/classroom.py instructor [FILE.zip]     # solutions in place and run: each check says "Right."
-    python site/classroom.py check FOLDER [--csv FILE] [--seconds 60] [--memory-gb 8]
+    python site/classroom.py check FOLDER [--out FOLDER] [--jobs N] [--seconds 60] [--memory-gb 8]
 
 Three tags say what a cell is: `exercise` (the reader writes here), `check` (right after it: says whether it is right),
 `solution` (after that: the folded answer).
@@ -10,7 +10,9 @@ Three tags say what a cell is: `exercise` (the reader writes here), `check` (rig
 The checker puts the exercise cells that were handed in into the course's own notebook, so that nobody's changed check
 counts. Of that it runs the cells that the exercises need, in fast mode: in a process of its own for each notebook, in a
 temporary folder that is also its home, without the caller's environment, with limits on time, memory and file sizes.
-Python's audit hook refuses what an answer has no reason to do: write elsewhere, start programs, use the network.
+Before each check, what the course has named is put back, Python's own names and the checker's functions too. On Linux
+the kernel refuses to write anywhere else (Landlock: TensorFlow and HDF5 as well), elsewhere Python alone does. Python's
+audit hook refuses to start programs and to use the network.
 
 That holds back mistakes and pranks. It is no wall: an answer runs with your rights and can read your files, and one
 that sets out to cheat can. Where that matters, run the checker in a container: `site/teaching.md` has the line.
@@ -18,7 +20,12 @@ that sets out to cheat can. Where that matters, run the checker in a container: 
 
 import argparse
 import ast
+import builtins
+import collections
+import concurrent.futures
 import csv
+import functools
+import html
 import io
 import json
 import os
@@ -41,6 +48,7 @@ ROOT = Path(__file__).parents[1]
 COURSE = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SETUP_SECONDS = 600  # for the course's own cells, which no answer can make slower
 VERDICTS = ("right", "not yet", "not answered", "crashed", "missing")
+COLUMNS = ("student", "file", "notebook", "exercise", "verdict", "said")  # of a row
 
 
 # What the cells of a notebook are.
@@ -210,10 +218,40 @@ def answers(notebook, course) -> list[str | None]:
     return [by_id[each].source if each in by_id else None for each in wanted]
 
 
+def own_code(notebook, course) -> list[tuple[str, str]]:
+    """For each exercise, what a student wrote in cells of their own before its cell and after it, up to its check.
+
+    Those before it begin after the last check. Cells of the course are known by their code.
+    """
+    ours = {cell.source.strip() for cell in course.cells} | {""}
+    wanted = {course.cells[place].id: number for number, place in enumerate(exercises(course.cells))}
+    found, before, at = [("", "")] * len(wanted), [], None
+    for cell in notebook.cells:
+        if cell.cell_type != "code":
+            continue
+        if cell.get("id") in wanted:
+            at = wanted[cell.get("id")]
+            found[at], before = ("\n".join(before), ""), []
+        elif "course.check(" in cell.source:
+            before, at = [], None
+        elif cell.source.strip() not in ours:
+            before.append(cell.source)
+            if at is not None:
+                found[at] = (found[at][0], "\n".join(before))
+    return found
+
+
 def handed_in(folder: Path) -> list[tuple[str, Path]]:
-    """Pairs of student and notebook: by folder if there are folders, else by the file's name."""
-    files = [path for path in sorted(folder.rglob("*.ipynb")) if ".ipynb_checkpoints" not in path.parts]
-    return [(path.relative_to(folder).parts[0] if path.parent != folder else path.stem, path) for path in files]
+    """Pairs of student and file: by folder if there are folders, else by the file's name. Names are made printable."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and ".ipynb_checkpoints" not in path.parts]
+    named = [path for path in files if re.search(r"\.ipynb(\.txt|\.json)?$", path.name, re.IGNORECASE)]
+    whose = [path.relative_to(folder).parts[0] if path.parent != folder else path.name.split(".")[0] for path in named]
+    return list(zip(map(printable, whose), named))
+
+
+def printable(name: str) -> str:
+    """A name as it can be printed and stored, though its bytes may be of another encoding than the system's."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 # The checker: a process that runs answers. It is this file again, and prints a line of JSON for each step.
@@ -269,10 +307,61 @@ def _raise_fence(folder: str) -> None:
     sys.addaudithook(fence)
 
 
+def _fence_of_the_kernel(folder: str) -> None:
+    """On Linux 5.13 or newer: from here on, this process and those it starts write in one folder alone.
+
+    That is Landlock, which needs no rights. It holds what Python does not see: TensorFlow's own files, HDF5.
+    """
+    import ctypes
+
+    if not sys.platform.startswith("linux"):
+        return
+    call = ctypes.CDLL(None, use_errno=True).syscall
+    version = call(444, None, 0, 1)  # landlock_create_ruleset
+    if version < 1:
+        return
+    write, rest = 1 << 1, sum(1 << bit for bit in range(4, 13))  # remove and make, of any kind
+    changes = write | rest | (1 << 13) * (version >= 2) | (1 << 14) * (version >= 3)  # to move elsewhere; to truncate
+    handled = ctypes.c_uint64(changes)
+    rules = call(444, ctypes.byref(handled), ctypes.sizeof(handled), 0)
+
+    class Beneath(ctypes.Structure):
+        _pack_ = 1
+        _fields_ = [("allowed", ctypes.c_uint64), ("place", ctypes.c_int32)]
+
+    terminals = [path for path in ("/dev/ptmx", "/dev/pts") if os.path.exists(path)]
+    for path, allowed in ((folder, changes), *((path, write) for path in (os.devnull, *terminals))):
+        place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        call(445, rules, 1, ctypes.byref(Beneath(allowed, place)), 0)  # landlock_add_rule
+        os.close(place)
+    ctypes.CDLL(None).prctl(38, 1, 0, 0, 0)  # no new rights, on which landlock_restrict_self insists
+    call(446, rules, 0)
+    os.close(rules)
+
+
+class Kept:
+    """What the course, Python and the checker call by which name, to be put back after an answer took other values."""
+
+    def __init__(self, names: dict):
+        self.names, self.before = names, dict(names)
+        modules = (builtins, sys.modules.get("dcgan_keras.course"))
+        self.modules = [(vars(module), dict(vars(module))) for module in modules if module]
+
+    def put_back(self, mine: set, drop) -> None:
+        """Puts all back but the names in `mine`, and removes new ones of which `drop` says so."""
+        for now, before in self.modules:
+            now.update(before)
+        for name in set(self.names) - set(self.before) - mine:
+            if drop(name):
+                del self.names[name]
+        self.names.update({name: value for name, value in self.before.items() if name not in mine})
+
+
 def _serve(folder: str) -> None:
     """Reads cells from stdin and runs them. Prints, after a secret word, what became of each."""
     order = json.load(sys.stdin)
     _limit(order["memory_gb"])
+    _fence_of_the_kernel(folder)  # before TensorFlow starts threads, which it would not hold
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     from IPython.core.interactiveshell import InteractiveShell
@@ -284,6 +373,7 @@ def _serve(folder: str) -> None:
         out.flush()
 
     shell = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
+    shell.enable_gui = lambda gui=None: None  # `%matplotlib inline` asks for it
 
     def run(code):
         """Runs a cell and returns what it printed and the error that it raised."""
@@ -306,9 +396,12 @@ def _serve(folder: str) -> None:
                 return
             continue
         run(cell["empty"])  # else an answer that crashes would leave the one before in its place
+        mine, course = names(cell["empty"])[0], Kept(shell.user_ns)
         _, error = run(cell["code"])
+        course.put_back(mine, drop=lambda name: hasattr(builtins, name))
         said = "" if error else run(cell["check"])[0]
         say(exercise=number, error=error, said=said)
+        course.put_back(mine, drop=lambda name: not name.startswith("_"))
     say(done=True)
 
 
@@ -433,10 +526,20 @@ def check_notebook(path: Path, seconds: float = 60, memory_gb: float = 8) -> tup
     cells = json.loads(nbformat.writes(course))["cells"]
     given = answers(notebook, course)
     found = {n: ("missing", "its cell is gone") for n, code in enumerate(given) if code is None}
-    while len(found) < len(given):  # again after an answer that ended its process: with those after it
-        left = [n for n in range(len(given)) if n not in found]
-        places = {exercises(cells)[n]: n for n in left}
-        found |= _run(_order(cells, places, given), seconds, memory_gb)
+
+    def run(numbers, given):
+        while left := [n for n in numbers if n not in found]:  # again after an answer that ended its process
+            places = {exercises(cells)[n]: n for n in left}
+            found.update(_run(_order(cells, places, given), seconds, memory_gb))
+
+    run(range(len(given)), given)
+    own = own_code(notebook, course)
+    again = [n for n, (verdict, _) in found.items() if verdict not in ("right", "missing") and any(own[n])]
+    if again:  # with what their cells of their own import or define
+        first = {n: found.pop(n) for n in again}
+        run(again, ["\n".join([own[n][0], code or "", own[n][1]]) for n, code in enumerate(given)])
+        for n in again:
+            found[n] = ("right", "with cells of their own") if found[n][0] == "right" else first[n]
     return file.stem, [found[n] for n in range(len(given))]
 
 
@@ -461,47 +564,104 @@ def _order(cells, places: dict[int, int], given) -> list[dict]:
     return order
 
 
-def check_folder(folder: Path, seconds: float = 60, memory_gb: float = 8) -> list[dict[str, str]]:
-    """Checks every notebook in a folder. A row for each exercise: student, notebook, exercise, verdict, said."""
-    rows = []
-    for student_name, path in handed_in(folder):
+def check_folder(
+    folder: Path, seconds: float = 60, memory_gb: float = 8, jobs: int = 1, each=lambda rows: None
+) -> list[dict[str, str]]:
+    """Checks every notebook in a folder. A row for each exercise, with the columns of COLUMNS.
+
+    Whatever a file holds costs that file alone. After each, `each` is called with the rows so far.
+    """
+
+    def look(pair):
         try:
-            name, found = check_notebook(path, seconds, memory_gb)
-        except (ValueError, RuntimeError) as error:
-            name, found = path.name, [("missing", str(error))]
-        print(f"{student_name}, {name}: {', '.join(verdict for verdict, _ in found)}", flush=True)
-        for number, (verdict, said) in enumerate(found, start=1):
-            row = {"student": student_name, "notebook": name, "exercise": str(number), "verdict": verdict}
-            rows.append({**row, "said": said})
+            return check_notebook(pair[1], seconds, memory_gb)
+        except Exception as error:  # of any kind, as a file may hold anything
+            known = isinstance(error, (ValueError, RuntimeError)) and str(error)
+            return "", [("missing", str(error) if known else f"cannot be read: {type(error).__name__}: {error}")]
+
+    rows, pairs = [], handed_in(folder)
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        for (student_name, path), (name, found) in zip(pairs, pool.map(look, pairs)):
+            file = printable(path.relative_to(folder).as_posix())
+            print(f"{student_name}, {name or file}: {', '.join(verdict for verdict, _ in found)}", flush=True)
+            for number, (verdict, said) in enumerate(found, start=1):
+                values = (student_name, file, name, str(number), verdict, printable(said))
+                rows.append(dict(zip(COLUMNS, values)))
+            each(rows)
     return rows
 
 
-def table(rows: list[dict[str, str]]) -> str:
-    """The rows as a table: a line for each student and notebook, a column for each exercise."""
-    marks = {"right": "right", "not yet": "not yet", "not answered": "-", "crashed": "crashed", "missing": "missing"}
+def by_file(rows: list[dict[str, str]]) -> dict[tuple[str, str, str], list[str]]:
+    """The verdicts of each file, by student, file and notebook."""
     lines = {}
     for row in rows:
-        lines.setdefault((row["student"], row["notebook"]), []).append(marks[row["verdict"]])
+        lines.setdefault((row["student"], row["file"], row["notebook"]), []).append(row["verdict"])
+    return lines
+
+
+def table(rows: list[dict[str, str]]) -> str:
+    """The rows as a table: a line for each file, a column for each exercise."""
+    lines = by_file(rows)
     most = max(map(len, lines.values()), default=0)
     header = ["student", "notebook", *map(str, range(1, most + 1)), "right"]
-    body = [
-        [*who, *said, *[""] * (most - len(said)), f"{said.count('right')}/{len(said)}"] for who, said in lines.items()
-    ]
+    body, notebooks = [], collections.Counter((who, notebook) for who, _, notebook in lines)
+    for (who, file, notebook), verdicts in lines.items():
+        named = f"{notebook} ({file})" if notebooks[who, notebook] > 1 else notebook or file
+        said = ["-" if verdict == "not answered" else verdict for verdict in verdicts]
+        body.append([who, named, *said, *[""] * (most - len(said)), f"{said.count('right')}/{len(said)}"])
     widths = [max(len(line[n]) for line in [header, *body]) for n in range(len(header))]
     return "\n".join(
         "  ".join(text.ljust(width) for text, width in zip(line, widths)).rstrip() for line in [header, *body]
     )
 
 
+def points(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Right answers: a row for each student, a column for each notebook, of two files the better one, and the sum."""
+    best = {}
+    for (who, _, notebook), verdicts in by_file(rows).items():
+        mine = best.setdefault(who, {})
+        mine[notebook] = max(mine.get(notebook, 0), verdicts.count("right"))
+    names = sorted({name for mine in best.values() for name in mine} - {""})
+    return [
+        {"student": who, **{name: str(mine.get(name, "")) for name in names}, "sum": str(sum(mine.values()))}
+        for who, mine in best.items()
+    ]
+
+
+def student_page(who: str, rows: list[dict[str, str]]) -> str:
+    """What one student gets back, as HTML."""
+    cells = ("file", "exercise", "verdict", "said")
+    lines = ["".join(f"<td>{html.escape(row[name])}</td>" for name in cells) for row in rows if row["student"] == who]
+    head = "".join(f"<th>{name}</th>" for name in cells)
+    style = "body{font:1rem/1.5 sans-serif;margin:2rem}td,th{padding:.2rem .8rem;text-align:left;vertical-align:top}"
+    name, body = html.escape(who), "".join(f"<tr>{line}</tr>" for line in lines)
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{name}</title><style>{style}</style>'
+        f"<h1>{name}</h1><table><tr>{head}</tr>{body}</table></html>\n"
+    )
+
+
 def write_csv(path: Path, rows: list[dict[str, str]]) -> None:
-    """Writes the rows, with no cell that a spreadsheet would take for a formula."""
+    """Writes the rows, with no cell that a spreadsheet would take for a formula, and the mark that Excel asks for."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, ("student", "notebook", "exercise", "verdict", "said"), lineterminator="\n")
+    writer = csv.DictWriter(text, list(rows[0]) if rows else COLUMNS, lineterminator="\n")
     writer.writeheader()
     for row in rows:
         writer.writerow({key: re.sub(r"^(?=[=+\-@\t\r])", "'", value) for key, value in row.items()})
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text.getvalue(), encoding="utf-8")
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    unfinished.write_text(text.getvalue(), encoding="utf-8-sig")
+    unfinished.replace(path)
+
+
+def write_all(folder: Path, rows: list[dict[str, str]]) -> None:
+    """Writes `checked.csv`, `points.csv`, and a page for each student into `students/`."""
+    write_csv(folder / "checked.csv", rows)
+    write_csv(folder / "points.csv", points(rows))
+    (folder / "students").mkdir(exist_ok=True)
+    for who in {row["student"] for row in rows}:
+        name = re.sub(r'[/\\:*?"<>|\x00-\x1f]', "_", who)
+        (folder / "students" / f"{name}.html").write_text(student_page(who, rows), encoding="utf-8")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -513,7 +673,8 @@ def main(arguments: list[str] | None = None) -> None:
         made.add_argument("file", type=Path, nargs="?", default=ROOT / "build" / "classroom" / f"{verb}.zip")
     checking = verbs.add_parser("check", help="check a folder of handed-in notebooks")
     checking.add_argument("folder", type=Path)
-    checking.add_argument("--csv", type=Path, default=ROOT / "build" / "classroom" / "checked.csv")
+    checking.add_argument("--out", type=Path, default=ROOT / "build" / "classroom", help="folder for the results")
+    checking.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="notebooks at a time")
     checking.add_argument("--seconds", type=float, default=60, help="for one answer and its check")
     checking.add_argument("--memory-gb", type=float, default=8)
     verbs.add_parser("serve").add_argument("folder")
@@ -527,11 +688,11 @@ def main(arguments: list[str] | None = None) -> None:
     else:
         if not given.folder.is_dir():
             parser.error(f"{given.folder} is no folder.")
-        rows = check_folder(given.folder, given.seconds, given.memory_gb)
+        keep = functools.partial(write_all, given.out)
+        rows = check_folder(given.folder, given.seconds, given.memory_gb, given.jobs, keep)
         if not rows:
             parser.error(f"There is no notebook in {given.folder}.")
-        write_csv(given.csv, rows)
-        print("", table(rows), "", f"Written to {given.csv}", sep="\n")
+        print("", table(rows), "", f"Written to {given.out}: checked.csv, points.csv, students/", sep="\n")
 
 
 if __name__ == "__main__":

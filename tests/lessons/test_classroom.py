@@ -7,6 +7,7 @@ import csv
 import json
 import os
 import re
+import sys
 import zipfile
 
 import nbformat
@@ -108,6 +109,16 @@ FORBIDDEN = {
     "a datagram": "import socket\nsocket.socket(type=socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.1', 9))",
     "another process": "import os\nos.kill(os.getppid(), 9)",
 }
+# What Python does not see: on Linux the kernel refuses it.
+BY_LIBRARIES = {
+    "TensorFlow writes": "tf.io.write_file({outside!r}, 'x')",
+    "TensorFlow removes": "tf.io.gfile.rmtree({folder!r})",
+    "TensorFlow copies": "tf.io.gfile.copy({kept!r}, {outside!r})",
+    "HDF5 writes": "import h5py\nh5py.File({outside!r}, 'w')",
+    "weights": "net = keras.Sequential([keras.layers.Input((2,)), keras.layers.Dense(1)])\n"
+    "net.save_weights({outside!r} + '.weights.h5')",
+    "C": "import ctypes\nassert ctypes.CDLL(None).creat({outside!r}.encode(), 0o600) >= 0",
+}
 
 
 def test_the_checker_refuses_what_an_answer_has_no_reason_to_do(tmp_path):
@@ -124,6 +135,92 @@ def test_the_checker_refuses_what_an_answer_has_no_reason_to_do(tmp_path):
     for name, (verdict, said) in zip(FORBIDDEN, found.values()):
         assert verdict == "crashed" and "may not" in said, (name, verdict, said)
     assert len(found) == len(FORBIDDEN) and kept.read_text(encoding="utf-8") == "kept" and not outside.exists()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Landlock is Linux's.")
+def test_the_kernel_holds_back_what_python_does_not_see(tmp_path):
+    kept, outside, folder = tmp_path / "kept.txt", tmp_path / "outside", tmp_path / "folder"
+    kept.write_text("kept", encoding="utf-8")
+    folder.mkdir()
+    cells = [{"code": "import keras, tensorflow as tf", "must_run": True}]
+    for number, code in enumerate(BY_LIBRARIES.values()):
+        code = code.format(outside=str(outside), kept=str(kept), folder=str(folder))
+        cells.append({"exercise": number, "code": code + "\nanswer = 1", "check": "print('Right.')", "empty": ""})
+    inside = (
+        "tf.io.write_file('mine', 'x')\nimport h5py\nh5py.File('mine.h5', 'w').close()\nimport os\nos.remove('mine')"
+    )
+    cells.append({"exercise": 99, "code": inside, "check": "print('Right.')", "empty": ""})
+    found = classroom._run(cells, seconds=60, memory_gb=8)
+    assert found.pop(99) == ("right", "")
+    for name, (verdict, said) in zip(BY_LIBRARIES, found.values()):
+        assert verdict == "crashed", (name, verdict, said)
+    assert kept.read_text(encoding="utf-8") == "kept" and folder.is_dir() and not list(tmp_path.glob("outside*"))
+
+
+def test_names_are_put_back_before_each_check():
+    """Whatever an answer calls by a name of the course's, of Python's or of the checker's, and for the next one."""
+    set_up = "from dcgan_keras import course\nimages = [1, 2, 3]"
+    check = "course.check(answer, sum(images), 'six')"
+    answers = (
+        ("images = 10_000\nsum = 4\nanswer = 6", "right"),
+        ("course.check = lambda *a, **k: print('Right.')\nanswer = 5", "not yet"),
+        ("course = print = None\nanswer = 7", "not yet"),
+        ("import builtins\nbuiltins.sum = lambda numbers: 5\nanswer = 6", "right"),
+        ("answer = None", "not answered"),
+        ("%matplotlib inline\nanswer = 6", "right"),
+    )
+    cells = [{"code": set_up, "must_run": True}]
+    for number, (code, _) in enumerate(answers):
+        cells.append({"exercise": number, "code": code, "check": check, "empty": "answer = None"})
+    cells.append({"code": "assert images == [1, 2, 3] and sum(images) == 6", "must_run": True})
+    found = classroom._run(cells, seconds=60, memory_gb=8)
+    assert [verdict for verdict, _ in found.values()] == [wanted for _, wanted in answers], found
+
+
+def test_cells_of_their_own_count(tmp_path):
+    right = solutions(CONVOLUTION)
+    path = hand_in(tmp_path / "eve.ipynb", right[0], "answer = mine", right[2], right[3], right[4])
+    notebook = read(path)
+    places = [place for place, cell in enumerate(notebook.cells) if "exercise" in classroom.tags(cell)]
+    helper = nbformat.v4.new_code_cell("import itertools\n" + right[1].replace("answer", "mine"))
+    notebook.cells.insert(places[1], helper)
+    nbformat.write(notebook, path)
+    assert classroom.own_code(notebook, read(CONVOLUTION))[1] == (helper.source, "")
+    rows = classroom.check_folder(tmp_path)
+    assert [row["verdict"] for row in rows] == ["right"] * 5
+    assert [row["said"] for row in rows] == ["", "with cells of their own", "", "", ""]
+
+
+def test_nobody_vanishes_and_one_file_costs_no_other(tmp_path, monkeypatch):
+    """Ten kinds of files, without running any."""
+    names = ["02_convolution.ipynb", "02_convolution (1).ipynb", "03.IPYNB", "04.ipynb.txt"]
+    for name in names:
+        (tmp_path / "in" / "mia").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / "mia" / name).write_text("{}", encoding="utf-8")
+    odd = os.fsencode(tmp_path / "in") + b"/\xe9va.ipynb"  # Latin-1
+    with open(odd, "w", encoding="utf-8") as file:
+        file.write('{"cells": [{"cell_type": "code"}]}')
+    (tmp_path / "in" / "notes.pdf").write_bytes(b"")
+    kept = []
+    rows = classroom.check_folder(tmp_path / "in", each=lambda rows: kept.append(len(rows)))
+    assert kept == [1, 2, 3, 4, 5] and {row["verdict"] for row in rows} == {"missing"}
+    assert sorted(row["file"] for row in rows) == sorted(["\\xe9va.ipynb", *(f"mia/{name}" for name in names)])
+
+    def verdicts(path, *_):
+        if "(1)" in path.name:
+            raise MemoryError("of any kind")
+        return "02_convolution", [("right", ""), ("not yet", "look"), ("right", "")]
+
+    monkeypatch.setattr(classroom, "check_notebook", verdicts)
+    rows = classroom.check_folder(tmp_path / "in", jobs=2)
+    text = classroom.table(rows)
+    assert re.search(r"^mia +02_convolution \(mia/02_convolution.ipynb\) +right +not yet +right +2/3$", text, re.M)
+    assert "cannot be read: MemoryError" in [row["said"] for row in rows if "(1)" in row["file"]][0]
+    assert {"student": "mia", "02_convolution": "2", "sum": "2"} in classroom.points(rows)
+    classroom.write_all(tmp_path / "out", rows)
+    assert (tmp_path / "out" / "points.csv").read_bytes().startswith(b"\xef\xbb\xbfstudent,")
+    page = (tmp_path / "out" / "students" / "mia.html").read_text(encoding="utf-8")
+    assert page.count("<tr>") == 1 + 3 * 3 + 1 and "look" in page
 
 
 def test_the_checker_shows_answers_nothing_of_the_environment(monkeypatch):
@@ -176,10 +273,17 @@ def test_what_is_no_notebook_of_the_course_is_named(tmp_path):
 
 
 def test_the_table_is_safe_to_open_in_a_spreadsheet(tmp_path):
-    row = {"student": "=cmd()", "notebook": "02", "exercise": "1", "verdict": "not yet", "said": "+1, @x\n"}
+    row = {
+        "student": "=cmd()",
+        "file": "a",
+        "notebook": "02",
+        "exercise": "1",
+        "verdict": "not yet",
+        "said": "+1, @x\n",
+    }
     others = [{**row, "student": f"{first}SUM(1)"} for first in "@-+\t"]
     classroom.write_csv(tmp_path / "deep" / "table.csv", [row, *others])
-    with open(tmp_path / "deep" / "table.csv", encoding="utf-8", newline="") as file:
+    with open(tmp_path / "deep" / "table.csv", encoding="utf-8-sig", newline="") as file:
         found, *rest = csv.DictReader(file)
     assert found["student"] == "'=cmd()" and found["said"] == "'+1, @x\n" and found["verdict"] == "not yet"
     assert [each["student"] for each in rest] == [f"'{first}SUM(1)" for first in "@-+\t"]

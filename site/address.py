@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-TEXTS = {".html", ".ipynb", ".js", ".md", ".py", ".toml", ".yml"}
+TEXTS = {".cff", ".html", ".ipynb", ".js", ".md", ".py", ".toml", ".yml"}
 NOT_WRITTEN_BY_HAND = {"build", "dist", "node_modules", "runs"}
 
 

@@ -1,6 +1,6 @@
 """Builds the course's site: `make site`, or `python site/build.py [FOLDER]` with what site/requirements.txt names.
 
-It lays out the pages in `build/pages` (notebooks with their outputs, what the README says, the texts of this folder),
+It lays out the pages in `build/pages` (notebooks with their outputs, the texts of this folder),
 runs Sphinx on them, and adds what Sphinx does not make: the explorer with its weights, the notebooks to download, the
 page to print, and the search index. It needs no network and no TensorFlow.
 """
@@ -50,11 +50,6 @@ def lessons() -> list[dict]:
     if missing:
         raise SystemExit(f"The README's table has no row for {', '.join(missing)}.")
     return [said[file] for file in files]
-
-
-def section(heading: str) -> str:
-    """A section of the README, without its heading."""
-    return re.search(rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", README, re.DOTALL | re.MULTILINE)[1].strip()
 
 
 def page(text: str, place: str) -> str:
@@ -170,15 +165,11 @@ def lay_out(papers: list[str]) -> None:
         (PAGES / name).parent.mkdir(parents=True, exist_ok=True)
         (PAGES / name).write_text(page((ROOT / name).read_text(encoding="utf-8"), name), encoding="utf-8")
 
-    commands = ("Your own images", "The GIF again, and new images", "Is it any good?", "A GPU, several, several hosts")
     to_print = ", ".join(
         f'<a href="printable-{paper}.pdf">as PDF, {"A4" if paper == "a4" else "US Letter"}</a>' for paper in papers
     )
     filled = {
         "{{course}}": course_table(),
-        "{{commands}}": "\n\n".join(f"## {heading}\n\n{section(heading)}" for heading in commands),
-        "{{measured}}": section("What was measured"),
-        "{{cite}}": section("Licence and citation"),
         "{{printable}}": f'<a href="printable.html">One page to print</a>{", " + to_print if to_print else ""}',
         "{{toctrees}}": toctree("The course", [f"{each['name']} <notebooks/{each['file'][:-6]}>" for each in lessons()])
         + toctree("Beside it", ["teaching", "run_folder", "commands", "notebooks/faq", "notebooks/python", "terms"])

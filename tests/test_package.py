@@ -45,7 +45,9 @@ def test_requirements_hold_those_of_the_module_and_of_two_extras():
 
 def test_version_is_the_installed_one():
     assert dcgan_keras.__version__ == importlib.metadata.version("dcgan-keras")
-    assert f"version = {{{dcgan_keras.__version__}}}" in (ROOT / "README.md").read_text(encoding="utf-8")
+    cited = [(ROOT / name).read_text(encoding="utf-8") for name in ("site/cite.md", "CITATION.cff")]
+    assert f"version = {{{dcgan_keras.__version__}}}" in cited[0]
+    assert f"\nversion: {dcgan_keras.__version__}\n" in cited[1]
 
 
 def test_the_face_shows_type_checkers_what_it_imports_when_asked():

@@ -149,7 +149,7 @@ def claimed(run: Run) -> Iterator[None]:
         lock.acquire()
     except filelock.Timeout as error:
         raise FileExistsError(f"Another process is training in {run.folder}: wait for it, or stop it first.") from error
-    except (NotImplementedError, OSError) as error:
+    except (RuntimeError, OSError) as error:  # of a kind that says it is not implemented, or ENOLCK
         if getattr(error, "errno", errno.ENOSYS) not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
             raise
         warnings.warn(f"Files in {run.folder} cannot be locked: see that no other process trains there.", stacklevel=4)

@@ -13,6 +13,7 @@ from conftest import ROOT, dcgan_here
 from PIL import Image
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = (ROOT / "site" / "commands.md").read_text(encoding="utf-8")
 PAGE = (ROOT / "notebooks" / "python.md").read_text(encoding="utf-8")
 
 
@@ -25,7 +26,7 @@ NARROW = """
 from dcgan_keras import models, presets
 for build in (models.build_generator, models.build_discriminator):
     build.__kwdefaults__["filters"] = 2
-presets.PRESETS["laptop"] = presets.get("laptop", g_filters=2, d_filters=2)
+presets.PRESETS["laptop"] = presets.get("laptop", g_filters=2, d_filters=2, epochs=5)
 """
 
 
@@ -60,12 +61,36 @@ def test_the_step_of_ones_own_is_the_one_that_was_measured():
     assert step(shown) == step((ROOT / "benchmarks" / "remedies.py").read_text(encoding="utf-8"))
 
 
-def commands():
-    """The lines of the README that begin with `dcgan`, without comments, and joined where they go on."""
-    for block in blocks(README, "bash"):
+def commands(text):
+    """The lines of a page that begin with `dcgan`, without comments, and joined where they go on."""
+    for block in blocks(text, "bash"):
         for line in re.sub(r"\\\n", " ", block).splitlines():
             if line.startswith("dcgan "):
                 yield line.split("#")[0].strip()
+
+
+def test_the_readmes_commands_run_in_the_order_written(tmp_path):
+    """In an empty folder, with somebody's pictures, and no option that the README does not name: of narrow networks."""
+    folder = tmp_path / "path" / "to" / "folder"
+    folder.mkdir(parents=True)
+    rows, columns = np.mgrid[:24, :24]
+    for number, (row, column) in enumerate(np.random.default_rng(0).integers(6, 18, (32, 2))):
+        disk = (rows - row) ** 2 + (columns - column) ** 2 < 30
+        Image.fromarray(disk).convert("L").save(folder / f"{number}.png")
+    written = [*commands(README)]
+    assert len(written) == 5 and written[0].startswith("dcgan train ")
+    for command in written:
+        code = f"{NARROW}from dcgan_keras.__main__ import app\napp()"
+        asked = [sys.executable, "-c", code, *shlex.split(command)[1:]]
+        result = subprocess.run(asked, cwd=tmp_path, capture_output=True, text=True)
+        assert result.returncode == 0, f"{command}: {result.stderr}"
+    assert (tmp_path / "film.gif").is_file() and (tmp_path / "new.png").is_file()
+    for name in ("training.gif", "samples.png", "losses.png", "scores.json", "generator.tflite"):
+        assert (tmp_path / "runs" / "mine" / name).is_file(), name
+
+
+def test_the_readme_is_short():
+    assert len(README.split()) <= 1_400
 
 
 TINY = "--g-filters 2 --d-filters 3 --latent-dim 4 --batch-size 64 --frames 3 --epochs 2".split()
@@ -82,19 +107,25 @@ def place(tmp_path_factory):
         kind.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(kind / f"{number}.png")
     Image.fromarray(image).save(folder / "photo.png")
-    for number, options in enumerate(([], ["--conditional"]), start=1):
-        where = ["--source", "path/to/folder", "--run", f"runs/laptop-{number}"]
+    hole = np.zeros((30, 30), bool)
+    hole[10:20, 12:18] = True
+    Image.fromarray(hole).save(folder / "mask.png")
+    Image.fromarray(np.dstack([image, np.where(hole, 0, 255).astype(np.uint8)])).save(folder / "cut_out.png")
+    for name, options in (("mine", []), ("kinds", ["--conditional"])):
+        where = ["--source", "path/to/folder", "--run", f"runs/{name}"]
         result = dcgan_here("train", *where, *options, *TINY, cwd=folder)
         assert result.returncode == 0, result.stderr
     return folder
 
 
-@pytest.mark.parametrize("command", [*commands()])
-def test_commands_run(place, command):
+@pytest.mark.parametrize("command", [*commands(COMMANDS)])
+def test_commands_run(place, command, tmp_path):
     arguments = shlex.split(command)[1:]
     if arguments[0] == "train" and "--resume" not in arguments:
         if "--source" not in arguments:
             arguments += ["--source", "path/to/folder"]
+        if "--run" in arguments:
+            arguments[arguments.index("--run") + 1] = str(tmp_path / "run")
         given = {word for word in arguments if word.startswith("--")}
         for option, value in zip(TINY[::2], TINY[1::2]):
             arguments += [option, value] * (option not in given)

@@ -64,10 +64,11 @@ def test_the_address_changes_everywhere_and_back(copy, texts):
     for link in (
         f"https://{'jane-doe'}.github.io/gans.and-more/explorer/",
         f"https://colab.research.google.com/github/{'Jane-Doe'}/gans.and-more/blob/main/notebooks/00_quickstart.ipynb",
-        f"pip install git+{OTHER}\n",
-        f"url = {{{OTHER}}}",
+        f"pip install git+{OTHER}",
     ):
         assert link in readme
+    assert f"url = {{{OTHER}}}".encode() in changed[(copy / "site" / "cite.md").relative_to(copy)]
+    assert f'repository-code: "{OTHER}"'.encode() in changed[(copy / "CITATION.cff").relative_to(copy)]
     for path, text in changed.items():
         if path.suffix == ".ipynb":
             assert f"git+{OTHER}".encode() in text and OTHER.split("/")[-1].encode() not in texts[path]

@@ -12,8 +12,9 @@ again. Notebook 17 has the same functions.
 
 Columns: arm, seed; steps; seconds of one core, training alone; measure and value. Of shapes, 500 of them above 0: the
 shares with one piece, on the floor, on four legs, symmetric at a mirror overlap of 0.75 (`symmetric`) and 0.9
-(`symmetric 0.9`), with all four (`valid`, `valid 0.9`), and shares valid at the thresholds -0.4 and 0.4. Of clips, 300
-of them: mean speed in pixels a frame, distance of their speeds from those of 300 real clips, straightness (mean cosine
+(`symmetric 0.9`), with all but the last (`the other three`), with all four (`valid`, `valid 0.9`), and shares valid at
+the thresholds -0.4 and 0.4; then variety: the share of `chairs`, the `coverage` of 500 more of the program's shapes, on
+voxels, and the median overlap with the nearest of the training shapes (`nearest training`). Of clips, 300 of them: mean speed in pixels a frame, distance of their speeds from those of 300 real clips, straightness (mean cosine
 between a step and the next), drift (mean distance of the features of a frame from those of the first) and likeness (KID
 of the garments in a middle frame against those of the real clips).
 """
@@ -105,6 +106,30 @@ def report(shapes, overlap=0.75):
 def valid(shapes, overlap=0.75):
     """Share of the shapes that satisfy all of `report`."""
     return np.all(list(report(shapes, overlap).values()), axis=0).mean()
+
+
+def overlap(shapes, others):
+    """Intersection over union of each shape with each other one, all truth values: (count, others)."""
+    flat, other = (each.reshape(len(each), -1).astype(np.float32) for each in (shapes, others))
+    both = flat @ other.T
+    return both / np.maximum(flat.sum(axis=1)[:, None] + other.sum(axis=1) - both, 1)
+
+
+def has_back(shapes):
+    """Says of each shape whether it is a chair: its highest layer is less than half as full as its fullest."""
+    layers_full = shapes.sum(axis=(2, 3))
+    highest = SIDE - 1 - (layers_full[:, ::-1] > 0).argmax(axis=1)
+    return layers_full[np.arange(len(shapes)), highest] < layers_full.max(axis=1) / 2
+
+
+def variety(shapes, fresh, training):
+    """Share of chairs, coverage of fresh shapes, and the median overlap with the nearest training shape."""
+    flat = [each.reshape(len(each), -1).astype(np.float32) for each in (fresh, shapes)]
+    return {
+        "chairs": has_back(shapes).mean(),
+        "coverage": metrics.precision_recall(*flat, k=5).coverage,
+        "nearest training": np.median(overlap(shapes, training).max(axis=1)),
+    }
 
 
 # Moving garments.
@@ -351,10 +376,13 @@ def measures(arm, generator):
     """Pairs of measure and value."""
     if arm in SHAPES:
         drawn = draw(generator, 500)
-        found = {name: flags.mean() for name, flags in report(drawn > 0).items()}
+        flags = report(drawn > 0)
+        found = {name: each.mean() for name, each in flags.items()}
         found["symmetric 0.9"] = (mirror_overlap(drawn > 0) >= 0.9).mean()
+        found["the other three"] = np.all([each for name, each in flags.items() if name != "symmetric"], axis=0).mean()
         found |= {"valid": valid(drawn > 0), "valid 0.9": valid(drawn > 0, 0.9)}
-        return found | {f"valid above {level}": valid(drawn > level) for level in (-0.4, 0.4)}
+        found |= {f"valid above {level}": valid(drawn > level) for level in (-0.4, 0.4)}
+        return found | variety(drawn > 0, furniture(500, 1) > 0.5, furniture(4_000, 0) > 0.5)
     real, _ = moving(data.load_bundled("test")[0], 300, seed=1)
     clips, extractor = ((draw(generator, 300) + 1) * 127.5).astype(np.uint8), extractors.load("fashion")
     return {

@@ -1,4 +1,4 @@
-"""Real tables and chairs, searched by generators that were trained on made-up ones: a table that notebook 17 reads.
+"""Real tables and chairs, searched by generators that were trained on made-up ones: a table that notebook 17b reads.
 
     apt-get download sweethome3d-furniture
     python benchmarks/real_furniture.py --deb sweethome3d-furniture_1.8-1_all.deb [--arms voxels ...] [--seeds 0 1 2]

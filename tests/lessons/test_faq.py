@@ -23,7 +23,6 @@ NAMES = (
     "2,000 images of each, against 2,000 test",
     "float64",
     "float32",
-    "The penalty R1",
 )
 
 

@@ -1,4 +1,4 @@
-"""Moving garments, and tables and chairs of voxels: the table that notebook 17 reads.
+"""Moving garments, and tables and chairs of voxels: the table that notebooks 17 and 17b read.
 
     python benchmarks/beyond_images.py [--arms voxels ...] [--seeds 0 1 2] [--steps 6000] [--jobs 2] [--csv FILE]
 
@@ -8,7 +8,7 @@ draws each frame from one content vector and a recurrent motion vector (arXiv 17
 a generator whose last layer has a channel for each frame. `placed`: by a generator that draws one picture for a clip,
 and says where it is in each frame. All are trained by the module's `DCGAN`, with one discriminator for both kinds of
 shapes, and one for all three of clips. An hour of one core. Runs that are in the file already, as long, are not done
-again. Notebook 17 has the same functions.
+again. Notebooks 17 and 17b have the same functions.
 
 Columns: arm, seed; steps; seconds of one core, training alone; measure and value. Of shapes, 500 of them above 0: the
 shares with one piece, on the floor, on four legs, symmetric at a mirror overlap of 0.75 (`symmetric`) and 0.9
@@ -28,6 +28,7 @@ import tensorflow as tf
 from dcgan_keras import data, models
 from dcgan_keras.evaluation import extractors, metrics
 from keras import layers, ops
+from scipy import ndimage
 
 ARMS = ("voxels", "mirrored", "motion", "channels", "placed")
 SEEDS = (0, 1, 2)
@@ -70,19 +71,7 @@ def furniture(count, seed):
 
 def pieces(grids):
     """Counts the connected pieces of grids of truth values: neighbours share a side."""
-    inside = np.asarray(grids, bool)
-    numbers = np.arange(1, inside[0].size + 1).reshape(inside.shape[1:])
-    labels = np.where(inside, numbers, 0)
-    while True:
-        before = labels.copy()
-        for axis in range(1, labels.ndim):
-            for order in (1, -1):  # the larger number of two neighbours goes to both
-                view = np.moveaxis(labels, axis, 1)[:, ::order]
-                filled = np.moveaxis(inside, axis, 1)[:, ::order]
-                larger = np.maximum(view[:, 1:], view[:, :-1])
-                view[:, 1:] = np.where(filled[:, 1:], larger, 0)
-        if np.array_equal(before, labels):
-            return np.array([len(np.unique(each[each > 0])) for each in labels])
+    return np.array([ndimage.label(grid)[1] for grid in grids])
 
 
 def mirror_overlap(shapes):
@@ -105,6 +94,13 @@ def report(shapes, overlap=0.75):
 def valid(shapes, overlap=0.75):
     """Share of the shapes that satisfy all of `report`."""
     return np.all(list(report(shapes, overlap).values()), axis=0).mean()
+
+
+def overlap(shapes, others):
+    """Intersection over union of each shape with each other one, all truth values: (count, others)."""
+    flat, other = (each.reshape(len(each), -1).astype(np.float32) for each in (shapes, others))
+    both = flat @ other.T
+    return both / np.maximum(flat.sum(axis=1)[:, None] + other.sum(axis=1) - both, 1)
 
 
 # Moving garments.
@@ -140,7 +136,7 @@ def moving(images, count, seed):
 
 def track(clips):
     """Centre of light in clips (count, 32, 32, 16): places (count, 16, 2) in pixels."""
-    light = np.clip(clips.astype(np.float32) - 40, 0, None)  # dark noise has no say
+    light = np.clip(clips.astype(np.float32) - 40, 0, None)  # dark noise does not count
     total, middle = light.sum(axis=(1, 2)) + 1e-6, np.arange(SIZE) + 0.5
     by_row, by_column = np.einsum("nhwt,h->nt", light, middle), np.einsum("nhwt,w->nt", light, middle)
     return np.stack([by_row / total, by_column / total], axis=-1)

@@ -1,4 +1,4 @@
-"""Real tables and chairs, searched by generators that were trained on made-up ones: a table that notebook 17 reads.
+"""Real tables and chairs, searched by generators that were trained on made-up ones: a table that notebook 17b reads.
 
     apt-get download sweethome3d-furniture
     python benchmarks/real_furniture.py --deb sweethome3d-furniture_1.8-1_all.deb [--arms voxels ...] [--seeds 0 1 2]
@@ -34,7 +34,7 @@ from pathlib import Path
 import numpy as np
 import tables
 from beyond_images import SHAPES as ARMS
-from beyond_images import SIDE, build, draw, fit, furniture, report
+from beyond_images import SIDE, build, draw, fit, furniture, overlap, report
 from dcgan_keras import files
 from dcgan_keras.applications import latent
 from scipy import ndimage
@@ -200,13 +200,6 @@ def write_pieces(path, pieces, shapes):
 
 
 # The table.
-
-
-def overlap(shapes, others):
-    """Intersection over union of each shape with each other one, all truth values: (count, others)."""
-    flat, other = (each.reshape(len(each), -1).astype(np.float32) for each in (shapes, others))
-    both = flat @ other.T
-    return both / np.maximum(flat.sum(axis=1)[:, None] + other.sum(axis=1) - both, 1)
 
 
 def mean_shape(training):

@@ -657,18 +657,41 @@ def test_what_is_made_beyond_images_is_right(benchmarks):
     assert (beyond.straightness(clips) <= 1).all() and beyond.straightness(clips).mean() > 0.6
 
 
-def test_the_notebook_beyond_images_has_the_functions_of_the_script():
-    """Both are read alone: one opens in Colab, the other runs without a notebook."""
+def functions(source):
+    return {node.name: ast.dump(node) for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)}
 
-    def functions(source):
-        return {node.name: ast.dump(node) for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)}
 
+def notebook_cells(name):
+    """The code of a notebook, cell by cell, without what installs and imports."""
+    cells = json.loads((ROOT / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"][3:]
+    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+
+
+def test_the_notebooks_beyond_images_have_the_functions_of_the_script():
+    """Each is read alone: notebooks open in Colab, the script runs without one."""
     script = functions((ROOT / "benchmarks" / "beyond_images.py").read_text(encoding="utf-8"))
-    cells = json.loads((ROOT / "notebooks" / "17_beyond_images.ipynb").read_text(encoding="utf-8"))["cells"][3:]
-    sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-    shared = [(name, code) for source in sources for name, code in functions(source).items() if name in script]
-    own = {"train"}  # of the notebook
-    assert len(shared) > 20 and all(code == script[name] for name, code in shared if name not in own)
+    others = {"moving", "crops"}  # the notebook has one way of shifting for all, the next test compares what they do
+    for name, least in (("17_time", 15), ("17b_depth", 12)):
+        found = [pair for source in notebook_cells(name) for pair in functions(source).items() if pair[0] in script]
+        assert len(found) > least and all(code == script[its] for its, code in found if its not in others)
+
+
+def test_garments_are_moved_and_cut_out_alike_in_the_notebook_and_the_script(benchmarks):
+    beyond = importlib.import_module("beyond_images")
+    scope = {"np": np, "ops": importlib.import_module("keras").ops}
+    for source in notebook_cells("17_time"):
+        if {"shifts", "moving", "crops", "track"} & set(functions(source)):
+            code = [node for node in ast.parse(source).body if isinstance(node, (ast.FunctionDef, ast.Assign))]
+            kept = [
+                node for node in code if isinstance(node, ast.FunctionDef) or "FRAMES" in ast.unparse(node.targets[0])
+            ]
+            exec(compile(ast.Module(kept, []), "17_time", "exec"), scope)
+    pictures = np.random.default_rng(0).integers(0, 256, (9, 28, 28, 1), dtype=np.uint8)
+    theirs, mine = beyond.moving(pictures, 40, 3), scope["moving"](pictures, 40, 3)
+    np.testing.assert_allclose(mine[1], theirs[1], atol=1e-9)
+    for a, b in ((mine[0], theirs[0]), (scope["crops"](theirs[0]), beyond.crops(theirs[0]))):
+        difference = np.abs(a.astype(int) - b)  # a share of half a grey level may be rounded otherwise
+        assert a.dtype == b.dtype and difference.max() <= 1 and difference.mean() < 1e-3
 
 
 @pytest.fixture(scope="module")

@@ -70,8 +70,8 @@ def always(row):
 
 def regressors(table, path):
     """Restores garments by the ways without training and by weight 0 alone: each other one takes as long again."""
-    runs = [(task, seed, weights[:1]) for task, seed, weights in table.runs]
-    return dataclasses.replace(table, runs=runs).make(path, ["7 to 28"], [0])
+    runs = [(*run, weights[:1]) for *run, weights in table.runs]
+    return dataclasses.replace(table, runs=runs).make(path, ["7 to 28 weight 0", "7 to 28 search"], [0])
 
 
 def furniture(table, path):
@@ -99,7 +99,11 @@ PARTS = {
     "few_pictures": Part(("100",), (0,), 1_000),
     "hidden_layer": Part(("64",), (0,)),
     # Not "half": the last digits of its biharmonic row hang on how a sparse system of equations is rounded.
-    "inpainting": Part(("center",), (0,), exact=lambda row: row["seed"] == ""),
+    "inpainting": Part(
+        ("center truth", "center regressor", "center search"),
+        (0,),
+        exact=lambda row: row["seed"] == "",
+    ),
     "real_furniture": Part(
         exact=always,
         skip=("name", "creator", "licence", "steps", "search", "random", "length", "valid"),
@@ -122,6 +126,7 @@ PARTS = {
     "stacked_garments": Part(("1 none 0.0",), (0,), 2_000),
     "super_resolution": Part(
         exact=lambda row: row["method"] in ("nearest", "bicubic", "gaussian"),
+        skip=("kid_without",),
         make=regressors,
         word="7 to 28, seed 0, without weights above 0",
     ),

@@ -4,8 +4,9 @@
 
 Each run is the `plain28` preset on the bundled clothes, three seeds. The arms: `none`, told nothing; `projection`, the
 module's networks, whose discriminator has a vector for each class (arXiv 1802.05637); `maps`, the same generator with a
-discriminator that is given the label as ten more channels of the image, each all 0 or all 1 (as arXiv 1411.1784). Runs
-that are in the file already, as long, are not done again. Seven minutes on two cores.
+discriminator that is given the label as ten more channels of the image, each all 0 or all 1 (arXiv 1411.1784, whose
+networks are dense, joins image and label in a hidden layer instead). Runs that are in the file already, as long, are
+not done again. Seven minutes on two cores.
 
 Columns: arm, seed, step; seconds of one core in training steps alone, first step left out; fid and kid of 5,000 images
 of the averaged generator, as many of each class, against the 5,000 test images, with the extractor `fashion`; accuracy,

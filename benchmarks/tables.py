@@ -61,7 +61,7 @@ class Table:
         return " ".join(str(value) for name, value in zip(self.key, run) if name != "seed" and value != "")
 
     def seed(self, run) -> int:
-        return int(run[self.key.index("seed")]) if "seed" in self.key else 0
+        return int(run[self.key.index("seed")] or 0) if "seed" in self.key else 0
 
     def arms(self) -> list[str]:
         return list(dict.fromkeys(map(self.arm, self.runs)))

@@ -458,8 +458,9 @@ def test_the_table_of_inpainting_is_whole_and_its_rows_come_again(benchmarks, mo
 
     # All that draws nothing gives the table's numbers again, and what is trained or searched gives numbers.
     monkeypatch.setattr(inpainting, "STEPS", 2)
-    monkeypatch.setattr(inpainting, "SEARCH", {"restarts": 1, "steps": 2, "learning_rate": 0.1})
-    rows = inpainting.restore(("random 80%", 0))
+    monkeypatch.setattr(inpainting, "SEARCH", {"restarts": 1, "steps": 2})
+    runs = (("truth", ""), ("regressor", 0), ("search", 0))
+    rows = [row for run in runs for row in inpainting.restore(("random 80%", *run))]
     old = {tuple(row[:3]): row for row in table}
     for row in rows:
         values = [float(value) for value in row[3:9]]
@@ -491,8 +492,8 @@ def test_what_the_table_of_inpainting_is_made_of(benchmarks):
     # The score is the course's own where both have the same number of pictures.
     real, fake = rng.normal(size=(40, 8)), rng.normal(0.3, 1, size=(40, 8))
     expected = metrics.kid(real, fake, subsets=2, subset_size=40).mean
-    value, error = inpainting.kid(real, fake, 8)
-    assert value == pytest.approx(expected) and error > 0
+    value, error, without = inpainting.kid(real, fake, 8)
+    assert value == pytest.approx(expected) and error > 0 and len(without) == 8
 
 
 @pytest.fixture(scope="module")
@@ -580,11 +581,12 @@ def test_the_table_of_super_resolution_holds_each_way(benchmarks, monkeypatch):
     for name, value in {"COUNT": 8, "OTHERS": 16}.items():
         monkeypatch.setattr(super_resolution, name, value)
     monkeypatch.setitem(super_resolution.TASKS, "short", ("fashion", 2, (0.01,), (2, 2), 2))
-    rows = super_resolution.train(("short", 0, (0.01,), 2))
+    rows = super_resolution.train(("short", "weight 0", 0, (0.01,), 2))
     ways = [(name, number) for name in ("nearest", "bicubic", "gaussian", "weight 0.01") for number in (0, 1)]
     assert [row[:4] for row in rows] == [("short", *way, 0) for way in ways]
-    assert len(rows[0]) == len(super_resolution.HEAD) and np.isfinite(np.array([row[4:] for row in rows], float)).all()
-    wrong, spread = (np.array([float(row[place]) for row in rows]) for place in (-2, -1))
+    values = np.array([row[4:12] for row in rows], float)
+    assert len(rows[0]) == len(super_resolution.HEAD) and np.isfinite(values).all()
+    wrong, spread = values.T[-2:]
     assert wrong[0] == 0 < wrong[2] and np.all(wrong[1::2] == 0)  # projected ones show what was seen
     assert spread[-1] > 0 and not spread[:-2].any()
 
@@ -600,7 +602,7 @@ def test_the_kid_of_all_pairs_is_the_modules_and_its_error_the_jackknifes(benchm
     kid = importlib.import_module("inpainting").kid
     rng = np.random.default_rng(0)
     real, fake = rng.normal(0, 1, (20, 5)), rng.normal(0.3, 1, (20, 5))
-    value, error = kid(real, fake, len(fake))
+    value, error, _ = kid(real, fake, len(fake))
     assert value == pytest.approx(metrics.kid(real, fake, subset_size=20).mean)
     without = [kid(real, np.delete(fake, n, axis=0), 19)[0] for n in range(20)]
     assert error == pytest.approx(np.sqrt(19) * np.std(without))

@@ -1,9 +1,11 @@
-"""One bad setting and what is said to help: the table that notebook 11 reads.
+"""One bad setting and what is said to help: the table that notebook 11b reads.
 
     python benchmarks/remedies.py [--arms bad R1 ...] [--seeds 0 1 ...] [--steps 800] [--jobs 1] [--csv FILE]
 
-The bad setting is the `plain28` preset with both rates at 3e-3 and beta_1 at 0.9, on the bundled images. Each other arm
-changes one thing, for an equal number of steps; the last is the preset as it is. Five seeds. Half an hour on one core.
+The bad setting is the `plain28` preset with both rates at 3e-3 and beta_1 at 0.9, on the bundled images. The other arms
+change what they are called by, for an equal number of steps; the last is the preset as it is. The three that follow
+"no norm" build on each other: R1 is added, then R2, then the relativistic pairing of R3GAN (arXiv 2501.05441). Five
+seeds. Three quarters of an hour on one core.
 Runs that are in the file already, as long, are not done again. Seconds are those of the processor, of a process with
 one thread, and of training steps alone, after the first ten: what else runs on the machine counts little, but some.
 
@@ -29,7 +31,10 @@ ARMS = {
     "slow G": {"g_learning_rate": 7.5e-4},  # two rates, four to one
     "slow both": {"g_learning_rate": 7.5e-4, "d_learning_rate": 7.5e-4},  # is it the ratio, or that G is slower?
     "R1": {"r1_gamma": 1.0},
+    "no norm": {"normalization": "none"},
     "R1 no norm": {"r1_gamma": 1.0, "normalization": "none"},  # R1 is a penalty per image, BatchNorm mixes images
+    "R1 R2 no norm": {"r1_gamma": 1.0, "normalization": "none"},
+    "relativistic": {"r1_gamma": 1.0, "normalization": "none"},
     "spectral": {"normalization": "spectral"},
     "noise": {"augment": "noise"},
     "alternating": {},
@@ -73,15 +78,69 @@ class Alternating(DCGAN):
         return self.logs(g_loss, d_loss, real_logits, fake_logits)
 
 
+class Penalized(DCGAN):
+    """A DCGAN whose discriminator has the penalty of R1 at generated images, too (R2), both with the weight of R1.
+
+    It takes neither labels nor augmentation, and no BatchNorm in the discriminator: that would mix what pairs compare.
+    """
+
+    def both_losses(self, real_logits, fake_logits):
+        """Returns the losses of the discriminator and of the generator."""
+        return self.loss_pair.discriminator(real_logits, fake_logits), self.loss_pair.generator(fake_logits)
+
+    def train_step(self, data):
+        real_images = self.real_images(data)
+        latents = self.generator_inputs(real_images, self.step)
+        g_variables, d_variables = self.generator.trainable_variables, self.discriminator.trainable_variables
+
+        with tf.GradientTape() as g_tape:
+            fake_images = self.generator(latents, training=True)
+            with tf.GradientTape() as d_tape:
+                real_logits, r1 = self.score_real(real_images)
+                fake_logits, r2 = self.score_real(fake_images)  # the same slope, at generated images
+                d_loss, g_loss = self.both_losses(real_logits, fake_logits)
+                d_objective = d_loss + self.r1_gamma * (r1 + r2)
+
+        d_gradients = d_tape.gradient(d_objective, d_variables)
+        self.g_optimizer.apply(g_tape.gradient(g_loss, g_variables), g_variables)
+        self.d_optimizer.apply(d_gradients, d_variables)
+        self.update_average()
+        self.step.assign(self.step + 1)
+        return self.logs(g_loss, d_loss, real_logits, fake_logits)
+
+
+class Relativistic(Penalized):
+    """The loss of R3GAN (arXiv 2501.05441): a real image is set against the generated one beside it, with R1 and R2.
+
+    Of the logits only differences count, so d_real is the mean sigmoid of D(x) - D(G(z)), and d_fake of its opposite.
+    """
+
+    def both_losses(self, real_logits, fake_logits):
+        ahead = real_logits - fake_logits
+        return tf.reduce_mean(tf.nn.softplus(-ahead)), tf.reduce_mean(tf.nn.softplus(ahead))
+
+    def logs(self, g_loss, d_loss, real_logits, fake_logits):
+        ahead = real_logits - fake_logits
+        return super().logs(g_loss, d_loss, ahead, -ahead)
+
+
+KINDS = {"alternating": Alternating, "R1 R2 no norm": Penalized, "relativistic": Relativistic}
+
+
+def built_as(kind: type[DCGAN], settings, seed: int) -> DCGAN:
+    """Builds a model of one of the classes above, with new weights."""
+    plain = training.build(settings, seed)
+    changes = {"ema_decay": settings.ema_decay, "r1_gamma": settings.r1_gamma, "seed": seed}
+    gan = kind(plain.generator, plain.discriminator, **changes)
+    rates = settings.g_learning_rate, settings.d_learning_rate
+    gan.compile(*(keras.optimizers.Adam(rate, beta_1=settings.beta_1) for rate in rates))
+    return gan
+
+
 def build(arm: str, seed: int) -> DCGAN:
     """Builds the model of an arm, with new weights."""
     settings = presets.get("plain28", **{**BAD, **ARMS[arm]})
-    gan = training.build(settings, seed)
-    if arm == "alternating":
-        gan = Alternating(gan.generator, gan.discriminator, ema_decay=settings.ema_decay, seed=seed)
-        rates = settings.g_learning_rate, settings.d_learning_rate
-        gan.compile(*(keras.optimizers.Adam(rate, beta_1=settings.beta_1) for rate in rates))
-    return gan
+    return built_as(KINDS[arm], settings, seed) if arm in KINDS else training.build(settings, seed)
 
 
 def train(run: tuple[str, int, int]) -> list[tuple]:

@@ -3,9 +3,9 @@
     python benchmarks/remedies.py [--arms bad R1 ...] [--seeds 0 1 ...] [--steps 800] [--jobs 1] [--csv FILE]
 
 The bad setting is the `plain28` preset with both rates at 3e-3 and beta_1 at 0.9, on the bundled images. The other arms
-change what they are called by, for an equal number of steps; the last is the preset as it is. The three that follow
-"no norm" build on each other: R1 is added, then R2, then the relativistic pairing of R3GAN (arXiv 2501.05441). Five
-seeds. Three quarters of an hour on one core.
+change what they are called by, for an equal number of steps; the last is the preset as it is. "relativistic" is the
+loss of R3GAN (arXiv 2501.05441): "R1 no norm", and R2, and the pairing. Five seeds. Three quarters of an hour on one
+core.
 Runs that are in the file already, as long, are not done again. Seconds are those of the processor, of a process with
 one thread, and of training steps alone, after the first ten: what else runs on the machine counts little, but some.
 
@@ -33,7 +33,6 @@ ARMS = {
     "R1": {"r1_gamma": 1.0},
     "no norm": {"normalization": "none"},
     "R1 no norm": {"r1_gamma": 1.0, "normalization": "none"},  # R1 is a penalty per image, BatchNorm mixes images
-    "R1 R2 no norm": {"r1_gamma": 1.0, "normalization": "none"},
     "relativistic": {"r1_gamma": 1.0, "normalization": "none"},
     "spectral": {"normalization": "spectral"},
     "noise": {"augment": "noise"},
@@ -78,15 +77,13 @@ class Alternating(DCGAN):
         return self.logs(g_loss, d_loss, real_logits, fake_logits)
 
 
-class Penalized(DCGAN):
-    """A DCGAN whose discriminator has the penalty of R1 at generated images, too (R2), both with the weight of R1.
+class Relativistic(DCGAN):
+    """The loss of R3GAN (arXiv 2501.05441): a real image is set against the generated one beside it, with R1 and R2.
 
-    It takes neither labels nor augmentation, and no BatchNorm in the discriminator: that would mix what pairs compare.
+    R2 is the penalty of R1 at generated images, with the same weight. Of the logits only differences count, so d_real
+    is the mean sigmoid of D(x) - D(G(z)), and d_fake of its opposite. It takes neither labels nor augmentation, and no
+    BatchNorm in the discriminator: that would mix what pairs compare.
     """
-
-    def both_losses(self, real_logits, fake_logits):
-        """Returns the losses of the discriminator and of the generator."""
-        return self.loss_pair.discriminator(real_logits, fake_logits), self.loss_pair.generator(fake_logits)
 
     def train_step(self, data):
         real_images = self.real_images(data)
@@ -98,7 +95,8 @@ class Penalized(DCGAN):
             with tf.GradientTape() as d_tape:
                 real_logits, r1 = self.score_real(real_images)
                 fake_logits, r2 = self.score_real(fake_images)  # the same slope, at generated images
-                d_loss, g_loss = self.both_losses(real_logits, fake_logits)
+                ahead = real_logits - fake_logits
+                d_loss, g_loss = tf.reduce_mean(tf.nn.softplus(-ahead)), tf.reduce_mean(tf.nn.softplus(ahead))
                 d_objective = d_loss + self.r1_gamma * (r1 + r2)
 
         d_gradients = d_tape.gradient(d_objective, d_variables)
@@ -106,25 +104,10 @@ class Penalized(DCGAN):
         self.d_optimizer.apply(d_gradients, d_variables)
         self.update_average()
         self.step.assign(self.step + 1)
-        return self.logs(g_loss, d_loss, real_logits, fake_logits)
+        return self.logs(g_loss, d_loss, ahead, -ahead)
 
 
-class Relativistic(Penalized):
-    """The loss of R3GAN (arXiv 2501.05441): a real image is set against the generated one beside it, with R1 and R2.
-
-    Of the logits only differences count, so d_real is the mean sigmoid of D(x) - D(G(z)), and d_fake of its opposite.
-    """
-
-    def both_losses(self, real_logits, fake_logits):
-        ahead = real_logits - fake_logits
-        return tf.reduce_mean(tf.nn.softplus(-ahead)), tf.reduce_mean(tf.nn.softplus(ahead))
-
-    def logs(self, g_loss, d_loss, real_logits, fake_logits):
-        ahead = real_logits - fake_logits
-        return super().logs(g_loss, d_loss, ahead, -ahead)
-
-
-KINDS = {"alternating": Alternating, "R1 R2 no norm": Penalized, "relativistic": Relativistic}
+KINDS = {"alternating": Alternating, "relativistic": Relativistic}
 
 
 def built_as(kind: type[DCGAN], settings, seed: int) -> DCGAN:

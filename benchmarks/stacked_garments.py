@@ -12,10 +12,10 @@ in the file already, as long, are not done again.
 
 Columns: pack, normalization, r1_gamma, loss, seed, step; modes, the combinations among 26,000 images of the generator
 as it is trained (the moving average would hide that it moves from kind to kind), by the bundled classifier, a channel
-at a time; modes_5, those of them drawn five times or more (26 would be even); kinds, how many of the ten kinds have a share
-of 1% or more in a channel, summed over the three; reverse_kl, from an even spread over 1,000, in nats; seconds, those
-of the processor that the steps so far took, of a process with one thread; d_real and d_fake, means over the steps since
-the last row, of the relativistic loss as `remedies.Relativistic` has them.
+at a time; modes_5, those of them drawn five times or more (26 would be even); kinds, how many of the ten kinds have a
+share of 1% or more in a channel, summed over the three; reverse_kl, from an even spread over 1,000, in nats; seconds,
+those of the processor that the steps so far took, of a process with one thread; d_real and d_fake, means over the steps
+since the last row, of the relativistic loss as `remedies.Relativistic` has them.
 """
 
 import time

@@ -11,7 +11,7 @@ already, as long, are not done again.
 The rates, 1e-4 for the generator and 1e-3 for the discriminator, were chosen in a pilot because with them a plain GAN
 loses modes of the ring. Of the other pairs tried, 1e-3 for both or 5e-4 and 1e-3 lost none in any of ten seeds, and
 1e-3 and 1e-4 left the generator nowhere near a mode. The latter are the rates of the first paper's own example, which
-five unrolled steps: the arms "fast G" have them, for 2,000 steps.
+has five unrolled steps: the arms "fast G" have them, for 2,000 steps.
 
 Columns: mixture, arm, seed, step; of 2,500 points: captured, modes with a point within three deviations; captured_25,
 those with 25 of them or more (even would be 312 on the ring and 100 on the grid); high_quality, the share of points

@@ -293,38 +293,6 @@ def test_alternating_steps_keep_all_else_of_the_modules_step(benchmarks, monkeyp
             np.testing.assert_allclose(alternating, plain, rtol=1e-4, atol=1e-6)
 
 
-def test_the_relativistic_step_is_the_one_that_its_paper_has(benchmarks):
-    """Against the gradients written out: each real image beside a generated one, and the slope of both as a penalty."""
-    remedies = importlib.import_module("remedies")
-    images = np.random.default_rng(0).integers(0, 256, (8, 28, 28, 1), np.uint8)
-    real = tf.cast(images, tf.float32) / 127.5 - 1
-
-    def squared_slope(d, x):
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            logits = d(x, training=True)
-        return logits, 0.5 * tf.reduce_sum(tape.gradient(logits, x) ** 2) / len(x)
-
-    gan, rate = remedies.build("relativistic", seed=0), 0.01
-    d, g = lively(gan.discriminator), lively(gan.generator)
-    gan.compile(keras.optimizers.SGD(rate), keras.optimizers.SGD(rate))
-    with tf.GradientTape(persistent=True) as tape:
-        fake = g(gan.latent_vectors(8, 0), training=True)
-        (of_real, r1), (of_fake, r2) = squared_slope(d, real), squared_slope(d, fake)
-        d_loss, g_loss = (-tf.reduce_mean(tf.math.log_sigmoid(sign * (of_real - of_fake))) for sign in (1, -1))
-        d_objective = d_loss + r1 + r2
-    wanted = []
-    for network, loss in ((d, d_objective), (g, g_loss)):
-        weights = network.trainable_variables
-        gradients = tape.gradient(loss, [weight.value for weight in weights])
-        wanted += [weight.numpy() - rate * gradient for weight, gradient in zip(weights, gradients)]
-    logs = gan.train_step(images)
-    for weight, value in zip(d.trainable_variables + g.trainable_variables, wanted):
-        np.testing.assert_allclose(weight.numpy(), value, rtol=1e-3, atol=1e-5)
-    assert float(logs["d_loss"]) == pytest.approx(float(d_loss), rel=1e-4) and gan.steps_taken == 1
-    assert float(logs["d_real"]) + float(logs["d_fake"]) == pytest.approx(1, abs=1e-5)
-
-
 @pytest.mark.parametrize("arm", ["none", "projection", "maps"])
 def test_a_run_of_the_conditional_table(benchmarks, monkeypatch, arm):
     conditional = importlib.import_module("conditional")
@@ -469,14 +437,36 @@ def test_the_table_of_stacked_garments_counts_combinations(benchmarks, monkeypat
 
     for name, value in {"EVERY": 1, "COUNT": 30}.items():
         monkeypatch.setattr(stacked, name, value)
-    for arm in ((4, "none", 1.0, ""), (1, "none", 1.0, "relativistic")):
-        rows = stacked.train((*arm, 0, 2))
-        assert [row[:6] for row in rows] == [(*arm, 0, 1), (*arm, 0, 2)]
-        assert len(rows[0]) == len(stacked.HEAD) and all(np.isfinite(float(value)) for value in rows[0][6:])
+    rows = stacked.train((4, "none", 1.0, 0, 2))
+    assert [row[:5] for row in rows] == [(4, "none", 1.0, 0, 1), (4, "none", 1.0, 0, 2)]
+    assert len(rows[0]) == len(stacked.HEAD) and all(np.isfinite(float(value)) for value in rows[0][5:])
 
     head, table = read_table(stacked.TABLE.path)
     runs = [(*map(str, arm), seed, step) for arm in stacked.ARMS for seed in "012" for step in ("2000", "4000")]
-    assert head == stacked.HEAD and [tuple(row[:6]) for row in table] == runs
+    assert head == stacked.HEAD and [tuple(row[:5]) for row in table] == runs
+
+
+def test_the_relativistic_game_of_points_has_the_losses_of_its_paper(benchmarks):
+    """Each real point beside a generated one, and the slope at both as a penalty, for each seed on its own."""
+    ring_and_grid = importlib.import_module("ring_and_grid")
+    points = ring_and_grid.Points(ring_and_grid.MIXTURES["ring"], relativistic=True, r1_gamma=0.3)
+    weights = [weight.value for weight in points.d_weights]
+    real, fake = points.real(64), points.draw(64)
+    wanted = {"d": 0.0, "g": 0.0}
+    for seed in range(10):
+        its = [weight[seed : seed + 1] for weight in weights]
+        slopes, logits = [], []
+        for given in (real[seed : seed + 1], fake[seed : seed + 1]):
+            with tf.GradientTape() as tape:
+                tape.watch(given)
+                logits.append(ring_and_grid.dense(its, given))
+            slopes.append(tape.gradient(logits[-1], given))
+        ahead = logits[0] - logits[1]
+        penalty = sum(0.5 * np.mean(np.sum(slope.numpy() ** 2, axis=-1)) for slope in slopes)
+        wanted["d"] += float(np.mean(np.logaddexp(0, -ahead))) + 0.3 * penalty
+        wanted["g"] += float(np.mean(np.logaddexp(0, ahead)))
+    assert float(points.d_loss(weights, real, fake)) == pytest.approx(wanted["d"], rel=1e-4)
+    assert float(points.g_loss(weights, real, fake)) == pytest.approx(wanted["g"], rel=1e-4)
 
 
 def test_the_table_of_inpainting_is_whole_and_its_rows_come_again(benchmarks, monkeypatch):

@@ -34,7 +34,6 @@ ARMS = {
     "pack 2": {"pack": 2},
     "pack 4": {"pack": 4},
     "R1": {"r1_gamma": 0.1},
-    "relativistic": {"relativistic": True, "r1_gamma": 0.1},
     "unrolled 5": {"unrolled": 5},
     "fast G": {"g_rate": 1e-3, "d_rate": 1e-4},
     "fast G unrolled 5": {"g_rate": 1e-3, "d_rate": 1e-4, "unrolled": 5},
@@ -85,19 +84,17 @@ class Points:
         centers: of the mixture, shape (modes, 2).
         pack: points that the discriminator reads at a time (arXiv 1712.04086).
         r1_gamma: weight of the R1 penalty (arXiv 1801.04406).
-        relativistic: whether real and generated points are set against each other in pairs, with the penalty at both
-            (arXiv 2501.05441).
         unrolled: steps of the discriminator that the generator looks ahead (arXiv 1611.02163), here of plain descent.
         g_rate, d_rate: of Adam.
         seed: of the first weights and of all that is drawn.
     """
 
     def __init__(
-        self, centers, *, pack: int = 1, r1_gamma: float = 0.0, relativistic: bool = False, unrolled: int = 0,
-        g_rate: float = G_RATE, d_rate: float = D_RATE, seed: int = 0,
+        self, centers, *, pack: int = 1, r1_gamma: float = 0.0, unrolled: int = 0, g_rate: float = G_RATE,
+        d_rate: float = D_RATE, seed: int = 0,
     ):  # fmt: skip
         self.centers = tf.constant(centers, tf.float32)
-        self.pack, self.r1_gamma, self.relativistic, self.unrolled = pack, r1_gamma, relativistic, unrolled
+        self.pack, self.r1_gamma, self.unrolled = pack, r1_gamma, unrolled
         rng = np.random.default_rng(seed)
         self.g_weights, self.d_weights = dense_weights(LATENT_DIM, 2, rng), dense_weights(2 * pack, 1, rng)
         self.g_optimizer, self.d_optimizer = (keras.optimizers.Adam(rate, beta_1=BETA_1) for rate in (g_rate, d_rate))
@@ -121,25 +118,14 @@ class Points:
 
     def d_loss(self, d_weights, real, fake):
         """Sums the losses of the discriminators over the seeds."""
-        real_logits, fake_logits = self.score(d_weights, real), self.score(d_weights, fake)
-        if self.relativistic:
-            loss = tf.reduce_mean(tf.nn.softplus(fake_logits - real_logits))
-        else:
-            loss = losses.discriminator_loss(real_logits, fake_logits)
-        for points in ((real, fake) if self.relativistic else (real,)) if self.r1_gamma else ():
+        loss = losses.discriminator_loss(self.score(d_weights, real), self.score(d_weights, fake))
+        if self.r1_gamma:
             with tf.GradientTape() as tape:
-                tape.watch(points)
-                total = tf.reduce_sum(self.score(d_weights, points))
-            packs = tf.reshape(tape.gradient(total, points), (-1, 2 * self.pack, 1, 1))
+                tape.watch(real)
+                total = tf.reduce_sum(self.score(d_weights, real))
+            packs = tf.reshape(tape.gradient(total, real), (-1, 2 * self.pack, 1, 1))
             loss += self.r1_gamma * losses.r1_penalty(packs)
         return SEEDS * loss
-
-    def g_loss(self, d_weights, real, fake):
-        """Sums the losses of the generators over the seeds."""
-        fake_logits = self.score(d_weights, fake)
-        if self.relativistic:
-            return SEEDS * tf.reduce_mean(tf.nn.softplus(self.score(d_weights, real) - fake_logits))
-        return SEEDS * losses.generator_loss(fake_logits)
 
     def foreseen(self, d_weights, real, fake):
         """Lets the discriminators run ahead: their weights after `unrolled` steps, which depend on the fakes."""
@@ -159,7 +145,8 @@ class Points:
             d_tape.watch(d_weights)
             fake = dense(g_weights, latents)
             d_loss = self.d_loss(d_weights, real, fake)
-            g_loss = self.g_loss(self.foreseen(d_weights, real, fake), real, fake)
+            ahead = self.foreseen(d_weights, real, fake)
+            g_loss = SEEDS * losses.generator_loss(self.score(ahead, fake))
         self.d_optimizer.apply(d_tape.gradient(d_loss, d_weights), self.d_weights)
         self.g_optimizer.apply(g_tape.gradient(g_loss, g_weights), self.g_weights)
 

@@ -14,7 +14,6 @@ import zipfile
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from conftest import ROOT, from_benchmarks, lively
 from dcgan_keras import DCGAN, data, models, replicas
 from dcgan_keras.evaluation import extractors, metrics
@@ -444,29 +443,6 @@ def test_the_table_of_stacked_garments_counts_combinations(benchmarks, monkeypat
     head, table = read_table(stacked.TABLE.path)
     runs = [(*map(str, arm), seed, step) for arm in stacked.ARMS for seed in "012" for step in ("2000", "4000")]
     assert head == stacked.HEAD and [tuple(row[:5]) for row in table] == runs
-
-
-def test_the_relativistic_game_of_points_has_the_losses_of_its_paper(benchmarks):
-    """Each real point beside a generated one, and the slope at both as a penalty, for each seed on its own."""
-    ring_and_grid = importlib.import_module("ring_and_grid")
-    points = ring_and_grid.Points(ring_and_grid.MIXTURES["ring"], relativistic=True, r1_gamma=0.3)
-    weights = [weight.value for weight in points.d_weights]
-    real, fake = points.real(64), points.draw(64)
-    wanted = {"d": 0.0, "g": 0.0}
-    for seed in range(10):
-        its = [weight[seed : seed + 1] for weight in weights]
-        slopes, logits = [], []
-        for given in (real[seed : seed + 1], fake[seed : seed + 1]):
-            with tf.GradientTape() as tape:
-                tape.watch(given)
-                logits.append(ring_and_grid.dense(its, given))
-            slopes.append(tape.gradient(logits[-1], given))
-        ahead = logits[0] - logits[1]
-        penalty = sum(0.5 * np.mean(np.sum(slope.numpy() ** 2, axis=-1)) for slope in slopes)
-        wanted["d"] += float(np.mean(np.logaddexp(0, -ahead))) + 0.3 * penalty
-        wanted["g"] += float(np.mean(np.logaddexp(0, ahead)))
-    assert float(points.d_loss(weights, real, fake)) == pytest.approx(wanted["d"], rel=1e-4)
-    assert float(points.g_loss(weights, real, fake)) == pytest.approx(wanted["g"], rel=1e-4)
 
 
 def test_the_table_of_inpainting_is_whole_and_its_rows_come_again(benchmarks, monkeypatch):

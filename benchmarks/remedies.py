@@ -1,9 +1,10 @@
-"""One bad setting and what is said to help: the table that notebook 11 reads.
+"""One bad setting and what is said to help: the table that notebook 11b reads.
 
     python benchmarks/remedies.py [--arms bad R1 ...] [--seeds 0 1 ...] [--steps 800] [--jobs 1] [--csv FILE]
 
-The bad setting is the `plain28` preset with both rates at 3e-3 and beta_1 at 0.9, on the bundled images. Each other arm
-changes one thing, for an equal number of steps; the last is the preset as it is. Five seeds. Half an hour on one core.
+The bad setting is the `plain28` preset with both rates at 3e-3 and beta_1 at 0.9, on the bundled images. The other arms
+change what they are called by, for an equal number of steps; the last is the preset as it is. Five seeds. Half an hour
+on one core.
 Runs that are in the file already, as long, are not done again. Seconds are those of the processor, of a process with
 one thread, and of training steps alone, after the first ten: what else runs on the machine counts little, but some.
 
@@ -29,6 +30,7 @@ ARMS = {
     "slow G": {"g_learning_rate": 7.5e-4},  # two rates, four to one
     "slow both": {"g_learning_rate": 7.5e-4, "d_learning_rate": 7.5e-4},  # is it the ratio, or that G is slower?
     "R1": {"r1_gamma": 1.0},
+    "no norm": {"normalization": "none"},
     "R1 no norm": {"r1_gamma": 1.0, "normalization": "none"},  # R1 is a penalty per image, BatchNorm mixes images
     "spectral": {"normalization": "spectral"},
     "noise": {"augment": "noise"},

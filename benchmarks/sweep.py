@@ -5,8 +5,8 @@
 Each setting is drawn at random (`settings`), always the same ones in the same order, so that any first part of the list
 is a fair sample, too. It changes the `plain28` preset, on the bundled images; the number of a setting is its seed. The
 default is the preset with eight seeds. When all are there, the best settings by half A run with other seeds. The loss
-`wasserstein` is left out: without a penalty it is sick, as notebook 11 shows. Runs that are in the file already are not
-done again. About 50 minutes on two free cores.
+`wasserstein` is left out: without a penalty it is sick, as notebook 11b shows. Runs that are in the file already are
+not done again. About 50 minutes on two free cores.
 
 Seconds are those of one core: of the processor, in a process with one thread, in training steps alone. The first step,
 in which TensorFlow traces, and scoring are not on the clock. What else runs on the machine counts little, but some: the

@@ -84,11 +84,12 @@ def changes():
         of("without_training_flag", "fid", 1, training=each, step="1200") for each in ("given", "left out")
     )
     yield f"left out | {given} | {left_out} |"
-    bad, momentum, r1 = (
-        of("remedies", "kid_averaged", 2, arm=arm, step="800") for arm in ("bad", "beta_1 0.5", "R1 no norm")
+    bad, momentum, bare, r1 = (
+        of("remedies", "kid_averaged", 2, arm=arm, step="800") for arm in ("bad", "beta_1 0.5", "no norm", "R1 no norm")
     )
     yield f" | KID {bad} | {momentum} |"
-    yield f"no BatchNorm in D | {bad} | {r1} |"
+    yield f"rates: no BatchNorm in D | {bad} | {bare} |"
+    yield f", and no BatchNorm in D | {bad} | {r1} |"
     for count in ("100", "1911"):
         before, after = (
             of("few_pictures", "kid", 2, count=count, augment=augment, step="4000") for augment in ("", "translation")

@@ -104,6 +104,17 @@ def test_links_and_pictures_resolve(path, cells):
         assert rest.startswith(f" ([in Colab]({BADGE}{file}))"), f"{target} has no twin for Colab beside it"
 
 
+def test_the_list_and_each_next_lead_from_lesson_to_lesson(path, cells):
+    """The README lists all lessons in order, and a "Next" that names a lesson names the one after it there."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| \[[^\]]+\]\(notebooks/(\w+\.ipynb)\)", readme, re.MULTILINE)
+    assert listed == [each.name for each in NOTEBOOKS]
+    (text,) = re.findall(r"^\*\*Next\*\*.*", "\n".join(map(source, cells)), re.MULTILINE)
+    following = (listed + ["no more"])[listed.index(path.name) + 1]
+    assert re.findall(r"\]\((\w+\.ipynb)\)", text)[:1] in ([], [following])
+    assert following in text or not re.match(r"\d+[a-z]_", following)  # a lesson cut in two is read as one
+
+
 def test_words_that_talk_down_are_absent(cells):
     text = "\n".join(source(cell) for cell in cells if cell["cell_type"] == "markdown").lower()
     assert not re.findall(r"\b(simply|just|obviously)\b", text)

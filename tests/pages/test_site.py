@@ -219,7 +219,7 @@ QUERIES = {
     "mixed precision": "08_gpu",
     "all-reduce": "08b_scale",
     "coverage": "09_evaluation",
-    "spectral norm": "11_instability",
+    "spectral norm": "11b_remedies",
     "augmentation": "13_color",
     "slerp": "16_latent",
     "licence": "cite",
@@ -232,7 +232,7 @@ QUERIES = {
     "感受野": "02_convolution",
     "数据增强": "13_color",
     "增强": "13_color",
-    "梯度爆炸": "11_instability",
+    "梯度爆炸": "11b_remedies",
 }
 
 

@@ -60,7 +60,7 @@ def check(answer, right, hint: str, *, tolerance: float = 1e-6, then: Callable[[
     """
     if answer is None:
         return _print("Not answered yet.")
-    gave = []  # what the reader's function gave at each call, and `gave` itself where it raised
+    gave: list = []  # what the reader's function gave at each call, and `gave` itself where it raised
 
     def noted(*args, **options):
         gave.append(gave)

@@ -125,7 +125,13 @@ def test_convolutions_with_other_settings_are_kerass(size, kernel, stride, optio
         ours.build(images.shape)
         kerass.build(images.shape)
         ours.set_weights(kerass.get_weights())
-        got, wanted = (tf.cast(layer(images), tf.float32) for layer in (ours, kerass))
+        try:
+            wanted = tf.cast(kerass(images), tf.float32)
+        except tf.errors.InvalidArgumentError:  # dilation, on a processor without AVX-512: TensorFlow has no kernel
+            with pytest.raises(tf.errors.InvalidArgumentError, match="dilation"):
+                ours(images)
+            continue
+        got = tf.cast(ours(images), tf.float32)
         assert got.shape == wanted.shape
         np.testing.assert_allclose(got, wanted, atol=0.05 if "bfloat16" in options.get("dtype", "") else 1e-5)
         with tf.GradientTape() as tape:

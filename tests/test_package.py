@@ -157,7 +157,7 @@ ENTERS = {
     "evaluation": {"data", "files", "models", "plots"},  # it knows no run
     "training": {"__init__", "data", "evaluation", "files", "gan", "models", "plots", "presets"},
     "applications": {"data", "files", "models", "plots", "startup"},
-    "__main__": {"__init__", "applications", "evaluation", "models", "plots", "presets", "training"},
+    "__main__": {"__init__", "applications", "evaluation", "files", "models", "plots", "presets", "training"},
 }
 # Within a folder each room may enter those that stand before it. The last is the folder's face.
 STANDS = {

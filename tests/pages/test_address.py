@@ -14,6 +14,7 @@ OTHER = f"{GITHUB}/Jane-Doe/gans.and-more"
 KINDS = (
     "*.py",
     "*.md",
+    "*.cff",
     "*.ipynb",
     "*.toml",
     "*.txt",

@@ -1,6 +1,6 @@
 // What scrolls sideways can be reached with the keyboard, as long as it scrolls.
 /** @returns {NodeListOf<HTMLElement>} */
-const scrollers = () => document.querySelectorAll("article pre, article .table-wrapper, article div.math");
+const scrollers = () => document.querySelectorAll("article pre, article .table-wrapper, article .math");
 function makeReachable() {
   for (const each of scrollers()) {
     if (each.scrollWidth > each.clientWidth) each.tabIndex = 0;

@@ -121,7 +121,7 @@ def train(
             this, images = training.resume(run, **asked)
         else:
             this, images = training.begin(run, **asked, strategy=where, say=typer.echo)
-        settings, count = this.settings, len(runs.hold_out(this, images)[0])
+        settings, count = this.settings, runs.trained_on(this, images)
         steps, size = count // settings.batch_size, f"{settings.image_size}x{settings.image_size}"
         work, total = f"{settings.epochs:,} epochs of {steps:,} steps of {settings.batch_size}", settings.epochs * steps
         typer.echo(f"Training {this.preset} on {count:,} images from {this.source}, into {this.folder}")

@@ -611,7 +611,7 @@ MUTATIONS = [
     Mutation(
         "images held out are counted as trained on",
         "training/starting.py",
-        "count = len(runs.hold_out(run, images)[0])",
+        "count = runs.trained_on(run, images)",
         "count = len(images)",
         "training/starting",
     ),

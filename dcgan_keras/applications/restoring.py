@@ -297,9 +297,8 @@ def _changed(path: Path, job: Job, channels: int) -> list[str]:
     """Says what becomes of a picture before it is restored, a few words each."""
     width, height, colour = pictures.look(path, smallest=1)
     side = min(width, height)
-    said = [f"cropped to {side}x{side}"] * (width != height) + [f"resized to {job.size}x{job.size}"] * (
-        side != job.size
-    )
+    said = [f"cropped to {side}x{side}"] * (width != height)
+    said += [f"resized to {job.size}x{job.size}"] * (side != job.size)
     said += ["made grey"] * (colour and channels == 1)
     if job.mask and abs(width * job.mask[1] - height * job.mask[0]) > 0.02 * width * job.mask[1]:
         said.append(f"of {width}x{height} pixels, where the mask has {job.mask[0]}x{job.mask[1]}: the hole may be off")

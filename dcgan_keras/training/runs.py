@@ -197,17 +197,25 @@ def told(run: Run, images: data.Labelled, keep: bool = True) -> data.Labelled:
     return dataclasses.replace(images, labels=labels)
 
 
-def hold_out(run: Run, images: data.Labelled) -> tuple[data.Labelled, data.Labelled]:
-    """Splits images into those to train on and those to score on, always the same ones; none if none are held out.
-
-    A tenth is held out, or as many as there are without parting equal images: none is on both sides.
-    """
+def _held_out(run: Run, images: data.Labelled) -> list[int]:
+    """Chooses the places of the images that a run holds out: a tenth, or as many as can be without parting copies."""
     copies: dict[int, list[int]] = {}
     for place in np.random.default_rng(0).permutation(len(images)) if run.holds_out else ():
         copies.setdefault(hash(images.images[place].tobytes()), []).append(place)
     held_out: list[int] = []
     for those in copies.values():
         held_out += those if len(held_out) + len(those) <= len(images) // _HELD_OUT else []
+    return held_out
+
+
+def trained_on(run: Run, images: data.Labelled) -> int:
+    """Counts the images that a run trains on: all but those it holds out."""
+    return len(images) - len(_held_out(run, images))
+
+
+def hold_out(run: Run, images: data.Labelled) -> tuple[data.Labelled, data.Labelled]:
+    """Splits images into those to train on and those to score on, always the same, equal ones on one side."""
+    held_out = _held_out(run, images)
     if not held_out:
         return images, images[:0]
     return images[np.setdiff1d(np.arange(len(images)), held_out)], images[np.array(held_out)]

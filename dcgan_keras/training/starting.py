@@ -42,7 +42,7 @@ def begin(
         extractors.load(run.scored_with)
     images = runs.load(run, conditional=conditional)
     run = dataclasses.replace(run, class_names=images.names)
-    count = len(runs.hold_out(run, images)[0])
+    count = runs.trained_on(run, images)
     suited = presets.suited(run.settings, count, changes.keys(), preset)
     if suited != run.settings:
         chosen = [f"--epochs {suited.epochs}", f"--batch-size {suited.batch_size}"]

@@ -74,6 +74,8 @@ def finished(html: str, place: Path) -> str:
             return tag.replace("<img", f'<img data-still="{beside}"', 1)
         return f'<a class="enlarge" href="{source}">{tag}</a>' if "/_images/" in f"/{source}" else tag
 
+    # Sphinx leads from a picture with a width to itself already: a link in a link would be an empty one.
+    html = re.sub(r'<a class="reference internal image-reference"[^>]*>\s*(<img\b[^>]*>)\s*</a>', r"\1", html)
     return re.sub(r'<img\b[^>]*? src="[^"]+"[^>]*>', complete, html)
 
 

@@ -3,13 +3,14 @@
     python tests/mutants.py [--only WORD] [--jobs 2]
 
 Each mutation is one text replaced in a copy of the repository, whose tests named beside it then run until the first one
-fails. A mutation that all tests pass has survived: there is something that no test holds. The last line says
-`survived N of M`. `tests/test_package.py` holds this list to the code.
+fails, and is named. A mutation that all tests pass has survived: there is something that no test holds. The last line
+says `survived N of M`. `tests/test_package.py` holds this list to the code.
 """
 
 import argparse
 import concurrent.futures
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -867,8 +868,8 @@ def tests(mutation: Mutation) -> str:
     return f"tests/{folder}/test_{room}.py" if folder else f"tests/test_{room}.py"
 
 
-def survives(mutation: Mutation) -> bool:
-    """Runs the tests on a copy of the repository with one mutation. True if they all pass."""
+def caught_by(mutation: Mutation) -> str:
+    """Runs the tests on a copy of the repository with one mutation. Returns the first that fails, "" if all pass."""
     with tempfile.TemporaryDirectory() as temporary:
         copy = Path(temporary) / "repository"
         shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".git", ".venv*", "runs", "build", "__pycache__"))
@@ -879,7 +880,9 @@ def survives(mutation: Mutation) -> bool:
         path.write_text(text.replace(mutation.old, mutation.new), encoding="utf-8")
         command = [sys.executable, "-m", "pytest", "-x", "-q", tests(mutation)]
         environment = {**os.environ, "PYTHONPATH": str(copy), "TF_NUM_INTRAOP_THREADS": "1"}
-        return subprocess.run(command, cwd=copy, env=environment, capture_output=True).returncode == 0
+        ended = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, errors="replace")
+        failed = re.search(r"^(?:FAILED|ERROR) \S+?(?:::(\S+)| )", ended.stdout, re.MULTILINE)
+        return "" if ended.returncode == 0 else failed and failed[1] or "the whole file"
 
 
 def main() -> None:
@@ -890,9 +893,9 @@ def main() -> None:
     chosen = [each for each in MUTATIONS if arguments.only in f"{each.file} {each.name}"]
     survived = 0
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
-        for mutation, lives in zip(chosen, pool.map(survives, chosen)):
-            survived += lives
-            print(f"{'SURVIVED' if lives else 'caught':9s} {mutation.file:14s} {mutation.name}", flush=True)
+        for mutation, test in zip(chosen, pool.map(caught_by, chosen)):
+            survived += not test
+            print(f"{'caught' if test else 'SURVIVED':9s} {mutation.file:14s} {mutation.name}: {test}", flush=True)
     print(f"survived {survived} of {len(chosen)}")
 
 

@@ -184,7 +184,7 @@ def sample(
 @app.command()
 def export(
     run: Annotated[Path, RUN_OR_FILE],
-    format: Annotated[str, Option(help="onnx, litert or saved_model.")],
+    format: Annotated[str, Option(help="onnx, litert, litert_float16, litert_int8 or saved_model.")],
     out: Annotated[
         Place,
         Option(

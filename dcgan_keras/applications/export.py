@@ -9,6 +9,7 @@ Not here: running what was exported. Notebook 18 does, and writes the same gener
 """
 
 import contextlib
+import functools
 import importlib.util
 import os
 import tempfile
@@ -24,11 +25,12 @@ _FOR_ONNX = ("tf2onnx", "onnx")  # one walks TensorFlow's graph, the other write
 
 
 def to_saved_model(generator: keras.Model, path: str | Path) -> None:
-    """Writes a folder for TensorFlow Serving and `tf.saved_model.load`, whose endpoint is `serve`.
+    """Writes a folder for `tf.saved_model.load`, whose endpoint is `serve`, and for TensorFlow Serving.
 
     Args:
         generator: a model from latent vectors to images, as `models.build_generator` makes it or your own.
-        path: the folder. A SavedModel that is there already is replaced.
+        path: the folder. A SavedModel that is there already is replaced. For TensorFlow Serving its name is a number,
+            the version, in a folder of the model's name: "models/clothes/1".
 
     Raises FileExistsError if there is something else of this name, and OSError if it cannot be written.
     """
@@ -54,17 +56,33 @@ def to_onnx(generator: keras.Model, path: str | Path) -> None:
         _name_parts(unfinished)
 
 
-def to_litert(generator: keras.Model, path: str | Path) -> None:
-    """Writes a LiteRT (once TensorFlow Lite) file at `path`, whole or not at all. Raises OSError if it cannot."""
+def to_litert(generator: keras.Model, path: str | Path, weights: str = "float32") -> None:
+    """Writes a LiteRT (once TensorFlow Lite) file at `path`, whole or not at all.
+
+    Args:
+        generator, path: as in `to_saved_model`, a file.
+        weights: what the file holds them in. `float16` halves it, and `int8` quarters it and moves shades.
+
+    Raises ValueError if there is no such kind, and OSError if the file cannot be written.
+    """
+    if weights not in ("float32", "float16", "int8"):
+        raise ValueError(f"weights must be float32, float16 or int8, got {weights!r}.")
     with files.atomic(path) as unfinished, tempfile.TemporaryDirectory() as folder, startup.held_stderr():
         _as_saved_model(generator, Path(folder))
-        unfinished.write_bytes(tf.lite.TFLiteConverter.from_saved_model(folder).convert())
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        if weights != "float32":
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        if weights == "float16":
+            converter.target_spec.supported_types = [tf.float16]
+        unfinished.write_bytes(converter.convert())
 
 
 # For each what writes it, a function of (generator, path), and what the name ends with.
-_FORMATS = {
+_FORMATS: dict[str, tuple[Callable, str]] = {
     "onnx": (to_onnx, ".onnx"),
     "litert": (to_litert, ".tflite"),
+    "litert_float16": (functools.partial(to_litert, weights="float16"), "_float16.tflite"),
+    "litert_int8": (functools.partial(to_litert, weights="int8"), "_int8.tflite"),
     "saved_model": (to_saved_model, "_saved_model"),
 }
 
@@ -103,11 +121,17 @@ def _ready(generator: keras.Model) -> keras.Model:
 
 
 def _as_saved_model(generator: keras.Model, folder: Path) -> None:
-    logger = tf.get_logger()
+    network, logger = _ready(generator), tf.get_logger()
     level = logger.level
     logger.setLevel("WARNING")  # it says where it writes to, which is a temporary place
+    signature = [
+        tf.TensorSpec((None, *each.shape[1:]), name=name) for name, each in zip(("latent", "label"), network.inputs)
+    ]
+    archive = keras.export.ExportArchive()
+    archive.track(network)
+    archive.add_endpoint("serve", lambda *given: {"image": network(given if len(given) > 1 else given[0])}, signature)
     try:
-        _ready(generator).export(folder, format="tf_saved_model", verbose=False)
+        archive.write_out(folder, verbose=False)
     except tf.errors.OpError as error:  # TensorFlow's own writer, which may find the disk full
         raise OSError(error.message) from error
     finally:

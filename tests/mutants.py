@@ -2,8 +2,8 @@
 
     python tests/mutants.py [--only WORD] [--jobs 2]
 
-Each mutation is one text replaced in a copy of the repository, whose tests named beside it then run until the first one
-fails, and is named. A mutation that all tests pass has survived: there is something that no test holds. The last line
+Each mutation is one text replaced in a copy of the repository. Then the test named beside it should fail, or else one
+of the same file. A mutation that all of them pass has survived: there is something that no test holds. The last line
 says `survived N of M`. `tests/test_package.py` holds this list to the code.
 """
 
@@ -25,7 +25,7 @@ class Mutation(NamedTuple):
     """A text of a file, what takes its place, and the tests that should notice.
 
     The file is one of the module, or of the repository: "training/runs.py", "site/classroom.py". The tests are those of
-    "gan", tests/test_gan.py, or of "training/runs".
+    "gan", tests/test_gan.py, or of "training/runs". The one that should fail follows "::".
     """
 
     name: str
@@ -862,27 +862,35 @@ def source(mutation: Mutation, root: Path = ROOT) -> Path:
     return path if path.is_file() else root / mutation.file
 
 
-def tests(mutation: Mutation) -> str:
-    """The file of the tests that should notice it, from the root of the repository."""
-    folder, _, room = mutation.tests.rpartition("/")
-    return f"tests/{folder}/test_{room}.py" if folder else f"tests/test_{room}.py"
+def tests(mutation: Mutation) -> tuple[str, str]:
+    """The file of the tests that should notice it, from the root of the repository, and the one that surely will."""
+    room, _, test = mutation.tests.partition("::")
+    folder, _, room = room.rpartition("/")
+    return (f"tests/{folder}/test_{room}.py" if folder else f"tests/test_{room}.py"), test
 
 
 def caught_by(mutation: Mutation) -> str:
     """Runs the tests on a copy of the repository with one mutation. Returns the first that fails, "" if all pass."""
     with tempfile.TemporaryDirectory() as temporary:
         copy = Path(temporary) / "repository"
-        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".git", ".venv*", "runs", "build", "__pycache__"))
+        unneeded = shutil.ignore_patterns(".git", ".venv*", "runs", "build", "__pycache__", "node_modules")
+        shutil.copytree(ROOT, copy, ignore=unneeded)
         path = source(mutation, copy)
         text = path.read_text(encoding="utf-8")
         if text.count(mutation.old) != 1:
             raise SystemExit(f"{mutation.name}: its text is not once in {mutation.file}")
         path.write_text(text.replace(mutation.old, mutation.new), encoding="utf-8")
-        command = [sys.executable, "-m", "pytest", "-x", "-q", tests(mutation)]
         environment = {**os.environ, "PYTHONPATH": str(copy), "TF_NUM_INTRAOP_THREADS": "1"}
-        ended = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, errors="replace")
-        failed = re.search(r"^(?:FAILED|ERROR) \S+?(?:::(\S+)| )", ended.stdout, re.MULTILINE)
-        return "" if ended.returncode == 0 else failed and failed[1] or "the whole file"
+        file, test = tests(mutation)
+        for asked in filter(None, (test and f"{file}::{test}", file)):
+            command = [sys.executable, "-m", "pytest", "-x", "-q", asked]
+            ended = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, errors="replace")
+            failed = re.search(r"^(?:FAILED|ERROR) \S+?(?:::(\S+)| )", ended.stdout, re.MULTILINE)
+            if ended.returncode and failed:
+                return failed[1] or "the whole file"
+            if ended.returncode:
+                raise SystemExit(f"{mutation.name}: {asked} does not run:\n{ended.stdout[-2000:]}{ended.stderr[-500:]}")
+        return ""
 
 
 def main() -> None:

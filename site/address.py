@@ -35,10 +35,15 @@ def beginnings(url: str) -> list[str]:
     ]
 
 
+def of_the_repository(root: Path = ROOT) -> str:
+    """Where the repository is, as its pyproject.toml says."""
+    text = (root / "pyproject.toml").read_text(encoding="utf-8")
+    return re.search(r'^Homepage = "(.*)"$', text, re.MULTILINE)[1]
+
+
 def of_the_site() -> str:
     """Where GitHub Pages shows the site of this repository, without a slash at its end."""
-    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    return beginnings(re.search(r'^Homepage = "(.*)"$', text, re.MULTILINE)[1])[-1]
+    return beginnings(of_the_repository())[-1]
 
 
 def texts(root: Path) -> list[Path]:
@@ -57,8 +62,8 @@ def change(root: Path, url: str) -> tuple[int, int]:
     Raises:
         ValueError: if it is no address, or one that is linked to already: then there would be no way back.
     """
-    old = re.search(r'^Homepage = "(.*)"$', (root / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)[1]
-    pairs = {a.encode(): b.encode() for a, b in zip(beginnings(old), beginnings(url)) if a != b}
+    old = beginnings(of_the_repository(root))
+    pairs = {a.encode(): b.encode() for a, b in zip(old, beginnings(url)) if a != b}
 
     def any_of(links):
         return re.compile(b"(?:" + b"|".join(map(re.escape, links)) + rb")(?![\w-])")  # a longer name is another's

@@ -1,8 +1,9 @@
 """Builds the course's site: `make site`, or `python site/build.py [FOLDER]` with what site/requirements.txt names.
 
-It lays out the pages in `build/pages` (notebooks with their outputs, the texts of this folder),
-runs Sphinx on them, and adds what Sphinx does not make: the explorer with its weights, the notebooks to download, the
-page to print, and the search index. It needs no network and no TensorFlow.
+It lays out the pages in `build/pages` (notebooks with their outputs, the texts of this folder), runs Sphinx on them,
+and adds what Sphinx does not make: the explorer with its weights, the notebooks to download, the page to print, and the
+search index. The Chinese pages come the same way, into `zh/`, and share all files but themselves. It needs no network
+and no TensorFlow.
 """
 
 import base64
@@ -13,22 +14,25 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import unquote
 
 import address
+import chinese
 import classroom
 import mathjax
 import nbformat
 import pack
 import pictures
+import words
 
 ROOT = Path(__file__).parents[1]
 SITE = ROOT / "site"
-PAGES = ROOT / "build" / "pages"
+PAGES = {"en": ROOT / "build" / "pages", "zh_CN": ROOT / "build" / "pages-zh"}  # what Sphinx reads, by its language
 GITHUB = re.search(r'Homepage = "(.*)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))[1]
 ADDRESS = address.of_the_site()
 COLAB = GITHUB.replace("github.com", "colab.research.google.com/github") + "/blob/main/notebooks/"
 RAW = GITHUB.replace("github.com", "raw.githubusercontent.com") + "/main/"
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+README = {"en": ROOT / "README.md", "zh_CN": ROOT / "README.zh-CN.md"}
 # Pages beside the notebooks that lie in the repository as they are.
 KEPT = (
     "notebooks/faq.md",
@@ -41,23 +45,25 @@ CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 PAPERS = {"a4": "A4", "letter": "letter"}
 
 
-def lessons() -> list[dict]:
-    """Lists the notebooks in reading order, as the README's table does: file, short name, what you end with, time."""
-    rows = re.findall(r"^\| \[([^\]]+)\]\(notebooks/([^)]+\.ipynb)\).*?\) \| (.*) \| (.*) \|$", README, re.MULTILINE)
-    said = {file: {"file": file, "name": name, "end": end, "time": time} for name, file, end, time in rows}
+def lessons(language: str = "en") -> list[dict]:
+    """Lists the notebooks in reading order, as a README's table does: file, short name, what you end with, time."""
+    text = README[language].read_text(encoding="utf-8")
+    rows = re.findall(r"^\| \[([^\]]+)\]\([^)]*notebooks/([^).]+)\.\w+\).*? \| (.*) \| (.*) \|$", text, re.MULTILINE)
+    said = {f"{stem}.ipynb": {"name": name, "end": end, "time": time} for name, stem, end, time in rows}
     files = [path.name for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
     missing = [file for file in files if file not in said]
     if missing:
-        raise SystemExit(f"The README's table has no row for {', '.join(missing)}.")
-    return [said[file] for file in files]
+        raise SystemExit(f"The table of {README[language].name} has no row for {', '.join(missing)}.")
+    return [{"file": file, **said[file]} for file in files]
 
 
-def page(text: str, place: str) -> str:
+def page(text: str, place: str, pages: Path) -> str:
     """Makes Markdown of the repository fit for the site.
 
     Args:
         text: the Markdown.
         place: the file it comes from, relative to the repository, "/" between folders.
+        pages: the folder where it is laid out, and pictures with it.
 
     Returns:
         The same with pictures beside it, links to pages of the site, and other links to GitHub.
@@ -74,8 +80,8 @@ def page(text: str, place: str) -> str:
         name, _, anchor = target.partition("#")
         file = (ROOT / place).parent.joinpath(name).resolve().relative_to(ROOT.resolve())
         if picture:
-            (PAGES / file.parent).mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / file, PAGES / file)
+            (pages / file.parent).mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / file, pages / file)
         elif file.suffix != ".ipynb" and file.as_posix() not in here:
             if not (ROOT / file).exists():
                 raise SystemExit(f"{place}: {target} does not exist.")
@@ -89,23 +95,27 @@ def page(text: str, place: str) -> str:
     return re.sub(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)", resolved, text)
 
 
-def notebook_page(path: Path) -> nbformat.NotebookNode:
+def notebook_page(notebook: nbformat.NotebookNode, name: str, language: str = "en") -> nbformat.NotebookNode:
     """A notebook as it is shown: links at its top, films as films, and a description for each picture."""
-    place = path.relative_to(ROOT).as_posix()
-    notebook = nbformat.read(path, as_version=4)
-    tools = (
-        f'<p class="tools"><a href="{COLAB}{path.name}">Open in Colab</a> '
-        f'<a href="{path.name}" download>Download the notebook</a> '
-        f'<a href="{GITHUB}/blob/main/{place}">On GitHub</a></p>'
-    )
+    place, say = f"notebooks/{name}", words.of(language)
+    links = [
+        f'<a href="{COLAB}{name}">Open in Colab</a>' if language == "en" else "",
+        f'<a href="{name}" download>{say("Download the notebook")}</a>',
+        f'<a href="{GITHUB}/blob/main/{place}">{say("On GitHub")}</a>',
+    ]
+    tools = f'<p class="tools">{" ".join(filter(None, links))}</p>'
     for number, cell in enumerate(notebook.cells):
         if cell.cell_type == "markdown":
-            cell.source = page(re.sub(r"\[!\[Open in Colab\]\([^)]*\)\]\([^)]*\)", tools, cell.source), place)
+            source = re.sub(r"\[!\[Open in Colab\]\([^)]*\)\]\([^)]*\)", "", cell.source)
+            if not number:
+                title, _, rest = source.partition("\n")
+                source = f"{title}\n\n{tools}\n{rest}"
+            cell.source = page(source, place, PAGES[language])
             continue
         # The sentence under a figure says what to see. It serves those who cannot see it as well.
         after = "".join(each.source for each in notebook.cells[number + 1 : number + 2] if each.cell_type == "markdown")
         said = re.match(r"\*([^*].*?)\*\s*(?:\n\n|\Z)", after, re.DOTALL)
-        alt = re.sub(r"[*`$\s]+", " ", said[1]).strip() if said else "A figure, drawn by the cell above"
+        alt = re.sub(r"[*`$\s]+", " ", said[1]).strip() if said else say("A figure, drawn by the cell above")
         cell.metadata["mystnb"] = {"image": {"alt": alt}}
         for output in cell.outputs:
             data = output.get("data", {})
@@ -121,13 +131,13 @@ def terms() -> str:
         for cell in nbformat.read(ROOT / "notebooks" / lesson["file"], as_version=4).cells:
             if cell.cell_type != "markdown":
                 continue
-            for english, chinese in re.findall(
+            for english, term in re.findall(
                 r"\*\*([\w -]+)\*\*(?: \$[^$]*\$)? \((?:[A-Z]+[ ,]*)?([\u4e00-\u9fff]+)", cell.source
             ):
-                rows.setdefault(chinese, (english.lower() if english[1:].islower() else english, lesson))
+                rows.setdefault(term, (english.lower() if english[1:].islower() else english, lesson))
     lines = [
-        f"| {english} | {chinese} | [{lesson['name']}](notebooks/{lesson['file']}) |"
-        for chinese, (english, lesson) in sorted(rows.items(), key=lambda row: row[1][0].lower())
+        f"| {english} | {term} | [{lesson['name']}](notebooks/{lesson['file']}) |"
+        for term, (english, lesson) in sorted(rows.items(), key=lambda row: row[1][0].lower())
     ]
     return "\n".join(
         [
@@ -144,45 +154,70 @@ def terms() -> str:
     )
 
 
-def course_table() -> str:
+def glossary() -> str:
+    """The same page in Chinese: the table that translators go by."""
+    table = re.search(
+        r"^\| English .*?\n\n", (ROOT / "notebooks/zh/README.md").read_text(encoding="utf-8"), re.M | re.S
+    )
+    rows = [[part.strip() for part in line.split("|")[1:3]] for line in table[0].strip().splitlines()[2:]]
+    lines = [f"| {chinese_term} | {english_term} |" for english_term, chinese_term in rows]
+    return "\n".join(["# 术语", "", "| 中文 | 英文 |", "|---|---|", *lines, ""])
+
+
+def course_table(language: str) -> str:
     """The lessons as a table of links."""
-    rows = [f"| [{each['name']}](notebooks/{each['file']}) | {each['end']} | {each['time']} |" for each in lessons()]
-    return "\n".join(["| notebook | you end with | CPU, 2 cores |", "|---|---|---|", *rows])
+    rows = [
+        f"| [{each['name']}](notebooks/{each['file']}) | {each['end']} | {each['time']} |" for each in lessons(language)
+    ]
+    say = words.of(language)
+    head = " | ".join(map(say, ("notebook", "you end with", "CPU, 2 cores")))
+    return "\n".join([f"| {head} |", "|---|---|---|", *rows])
 
 
 def toctree(caption: str, entries: list[str]) -> str:
     return "\n".join(["```{toctree}", ":hidden:", f":caption: {caption}", "", *entries, "```", ""])
 
 
-def lay_out(papers: list[str]) -> None:
-    """Writes everything that Sphinx reads to `build/pages`."""
-    shutil.rmtree(PAGES, ignore_errors=True)
-    (PAGES / "notebooks").mkdir(parents=True)
-    for lesson in lessons():
+def lay_out(papers: list[str], language: str = "en") -> None:
+    """Writes everything that Sphinx reads for a language."""
+    pages, say, known = PAGES[language], words.of(language), chinese.all_anchors()
+    shutil.rmtree(pages, ignore_errors=True)
+    (pages / "notebooks").mkdir(parents=True)
+
+    def text_of(path: Path) -> str:
+        if language == "en" or path not in chinese.sources():
+            return path.read_text(encoding="utf-8")
+        return chinese.page(path, known)
+
+    for lesson in lessons(language):
         path = ROOT / "notebooks" / lesson["file"]
-        nbformat.write(notebook_page(path), PAGES / "notebooks" / path.name)
+        made = chinese.notebook(path, known) if language != "en" else json.loads(path.read_text(encoding="utf-8"))
+        shown = notebook_page(nbformat.from_dict(nbformat.reads(json.dumps(made), as_version=4)), path.name, language)
+        nbformat.write(shown, pages / "notebooks" / path.name)
     for name in KEPT:
-        (PAGES / name).parent.mkdir(parents=True, exist_ok=True)
-        (PAGES / name).write_text(page((ROOT / name).read_text(encoding="utf-8"), name), encoding="utf-8")
+        (pages / name).parent.mkdir(parents=True, exist_ok=True)
+        (pages / name).write_text(page(text_of(ROOT / name), name, pages), encoding="utf-8")
 
     to_print = ", ".join(
-        f'<a href="printable-{paper}.pdf">as PDF, {"A4" if paper == "a4" else "US Letter"}</a>' for paper in papers
+        f'<a href="printable-{paper}.pdf">PDF, {"A4" if paper == "a4" else "US Letter"}</a>' for paper in papers
     )
+    beside = ["teaching", "run_folder", "commands", "notebooks/faq", "notebooks/python", "terms"]
+    evidence = ["measured", "assets/tables/README", "assets/data/README", "assets/weights/README", "cite"]
+    course = [f"{each['name']} <notebooks/{each['file'][:-6]}>" for each in lessons(language)]
     filled = {
-        "{{course}}": course_table(),
-        "{{printable}}": f'<a href="printable.html">One page to print</a>{", " + to_print if to_print else ""}',
-        "{{toctrees}}": toctree("The course", [f"{each['name']} <notebooks/{each['file'][:-6]}>" for each in lessons()])
-        + toctree("Beside it", ["teaching", "run_folder", "commands", "notebooks/faq", "notebooks/python", "terms"])
-        + toctree(
-            "Evidence", ["measured", "assets/tables/README", "assets/data/README", "assets/weights/README", "cite"]
-        ),
+        "{{course}}": course_table(language),
+        "{{printable}}": f'<a href="printable.html">{say("One page to print")}</a>'
+        + (f", {to_print}" if to_print else ""),
+        "{{toctrees}}": toctree(say("The course"), course)
+        + toctree(say("Beside it"), beside)
+        + toctree(say("Evidence"), evidence),
     }
     for path in SITE.glob("*.md"):
-        text = path.read_text(encoding="utf-8")
+        text = text_of(path)
         for mark, value in filled.items():
             text = text.replace(mark, value)
-        (PAGES / path.name).write_text(page(text, path.name), encoding="utf-8")
-    (PAGES / "terms.md").write_text(terms(), encoding="utf-8")
+        (pages / path.name).write_text(page(text, path.name, pages), encoding="utf-8")
+    (pages / "terms.md").write_text(terms() if language == "en" else glossary(), encoding="utf-8")
 
 
 def chromium() -> str | None:
@@ -220,20 +255,53 @@ def for_robots(folder: Path) -> None:
     (folder / "404.html").write_text(page, encoding="utf-8")
 
 
+def sphinx(language: str) -> Path:
+    """Runs Sphinx on the pages of a language, and returns the folder of what it made."""
+    work = ROOT / "build" / f"sphinx-{language}"
+    shutil.rmtree(work, ignore_errors=True)
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-c", SITE, "-d", work / "doctrees"]
+    subprocess.run([*command, "-D", f"language={language}", PAGES[language], work / "html"], check=True)
+    for unneeded in ("jupyter_execute", "_sources"):
+        shutil.rmtree(work / "html" / unneeded, ignore_errors=True)
+    return work / "html"
+
+
+def share(folder: Path, own: Path) -> None:
+    """Deletes from the pages in `own`, a folder of `folder`, what the English pages have too, and links to that."""
+    for path in [path for path in own.rglob("*") if path.is_file() and path.suffix != ".html"]:
+        same = folder / path.relative_to(own)
+        if same.is_file() and same.read_bytes() == path.read_bytes():
+            path.unlink()
+    for place in own.rglob("*.html"):
+
+        def led(match, place=place):
+            target, rest = re.fullmatch(r"([^?#]*)(.*)", match[2]).groups()
+            path = Path(os.path.normpath(place.parent / unquote(target)))
+            if not target or re.match(r"[a-z]+:|/", target) or path.exists() or not path.is_relative_to(own):
+                return match[0]
+            there = folder / path.relative_to(own)
+            return f'{match[1]}"{os.path.relpath(there, place.parent)}{rest}"' if there.exists() else match[0]
+
+        html = place.read_text(encoding="utf-8")
+        place.write_text(re.sub(r'( (?:src|href)=)"([^"]*)"', led, html), encoding="utf-8")
+
+
+def wheel(folder: Path) -> None:
+    """Writes the module as a file that pip installs, for those who cannot reach GitHub."""
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", folder, ROOT]
+    subprocess.run(command, check=True)
+
+
 def build(folder: Path) -> None:
     """Builds the site into a folder, which is emptied before."""
     print("Laying out the pages ...", flush=True)
-    lay_out(list(PAPERS) if chromium() else [])
+    papers = list(PAPERS) if chromium() else []
+    for language in PAGES:
+        lay_out(papers, language)
     shutil.rmtree(folder, ignore_errors=True)
-    work = ROOT / "build" / "sphinx"
-    shutil.rmtree(work, ignore_errors=True)
-    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-c", SITE, "-d", work / "doctrees"]
-    subprocess.run([*command, PAGES, work / "html"], check=True)
-    for unneeded in ("jupyter_execute", "_sources"):
-        shutil.rmtree(work / "html" / unneeded, ignore_errors=True)
-    shutil.move(work / "html", folder)
+    shutil.move(sphinx("en"), folder)
+    shutil.move(sphinx("zh_CN"), folder / "zh")
     shutil.copy(ROOT / "assets" / "fashion.gif", folder / "assets")
-    pictures.finish(folder)
 
     print("Adding MathJax, the explorer, the notebooks and the page to print ...", flush=True)
     (folder / "_static" / "mathjax").mkdir()
@@ -243,10 +311,15 @@ def build(folder: Path) -> None:
     pack.main(folder / "explorer")
     for lesson in lessons():
         shutil.copy(ROOT / "notebooks" / lesson["file"], folder / "notebooks")
+    chinese.build(folder / "zh" / "notebooks")
     for table in (ROOT / "assets" / "tables").glob("*.csv"):
         shutil.copy(table, folder / "assets" / "tables")
     classroom.pack_students(folder / "student.zip")
+    classroom.pack_students(folder / "zh" / "student.zip", "zh_CN")
     print_pages(folder)
+    wheel(folder)
+    share(folder, folder / "zh")
+    pictures.finish(folder)
     for_robots(folder)
 
     print("Indexing for the search ...", flush=True)

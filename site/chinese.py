@@ -197,7 +197,12 @@ def anchors(path: Path) -> dict[str, str]:
 
 
 def local(text: str, known: dict[str, dict[str, str]]) -> str:
-    """A Chinese text whose links lead to the Chinese headings. `known` has the `anchors` of each notebook and page."""
+    """A Chinese text whose links lead to the Chinese headings, and not to English notebooks in Colab.
+
+    `known` has the `anchors` of each notebook and page.
+    """
+    text = re.sub(r"^\[!\[[^\]]*\]\([^)]*colab-badge[^)]*\)\]\([^)]*\)\n\n?", "", text, flags=re.MULTILINE)
+    text = re.sub(r" ?[（(]\[[^\]]*\]\(https://colab\.research\.google\.com/[^)]*\)[）)]", "", text)
 
     def led(match):
         name, ending, anchor = match.groups()
@@ -221,8 +226,7 @@ def page(path: Path, known: dict[str, dict[str, str]]) -> str:
     found = rows(path)[0]
     parts = [shown(row) for row in found]
     if all(row.state == "new" for row in found):
-        title, _, rest = parts[0].partition("\n")
-        parts[0] = f"{title}\n\n{NOT_YET}\n{rest}"
+        parts[0] = re.sub(r"^# .*", lambda title: f"{title[0]}\n\n{NOT_YET}", parts[0], count=1, flags=re.MULTILINE)
     return local("\n\n".join(parts), known) + "\n"
 
 

@@ -42,6 +42,7 @@ import time
 import zipfile
 from pathlib import Path
 
+import chinese
 import nbformat
 
 ROOT = Path(__file__).parents[1]
@@ -166,21 +167,23 @@ def printed(cell) -> str:
     return "".join(output.get("text", "") for output in cell["outputs"])
 
 
-def pack_students(path: Path) -> None:
-    """Writes all notebooks for students as a zip."""
-    _pack(path, student)
+def pack_students(path: Path, language: str = "en") -> None:
+    """Writes all notebooks for students as a zip, in English or Chinese (zh_CN)."""
+    _pack(path, student, language)
 
 
-def pack_instructors(path: Path) -> None:
+def pack_instructors(path: Path, language: str = "en") -> None:
     """Writes all notebooks for instructors as a zip: some minutes."""
-    _pack(path, instructor)
+    _pack(path, instructor, language)
 
 
-def _pack(path: Path, edition) -> None:
+def _pack(path: Path, edition, language: str) -> None:
+    known = chinese.all_anchors() if language == "zh_CN" else {}
     path.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in COURSE:
-            text = nbformat.writes(edition(nbformat.read(file, as_version=4)))
+            text = json.dumps(chinese.notebook(file, known)) if known else file.read_text(encoding="utf-8")
+            text = nbformat.writes(edition(nbformat.reads(text, as_version=4)))
             archive.writestr(zipfile.ZipInfo(f"dcgan/{file.name}"), text, zipfile.ZIP_DEFLATED)
             print(f"{path.name}: {file.name}", flush=True)
 
@@ -192,7 +195,11 @@ def course_notebook(path: Path, notebook) -> Path | None:
     """Which notebook of the course was handed in: by its title, or else by its file's name. None: none of them."""
     titles = {}
     for file in COURSE:
-        titles[source(json.loads(file.read_text(encoding="utf-8"))["cells"][0]).splitlines()[0]] = file
+        for first in (
+            chinese.english(file)[0],
+            *(entry.text for entry in chinese.entries(chinese.translation(file))[:1]),
+        ):
+            titles[first.splitlines()[0]] = file
     for cell in notebook.cells:
         for line in cell.source.splitlines() if cell.cell_type == "markdown" else ():
             if line in titles:
@@ -671,6 +678,7 @@ def main(arguments: list[str] | None = None) -> None:
     for verb in ("student", "instructor"):
         made = verbs.add_parser(verb, help=f"write the {verb} notebooks as a zip")
         made.add_argument("file", type=Path, nargs="?", default=ROOT / "build" / "classroom" / f"{verb}.zip")
+        made.add_argument("--language", choices=("en", "zh_CN"), default="en")
     checking = verbs.add_parser("check", help="check a folder of handed-in notebooks")
     checking.add_argument("folder", type=Path)
     checking.add_argument("--out", type=Path, default=ROOT / "build" / "classroom", help="folder for the results")
@@ -682,9 +690,9 @@ def main(arguments: list[str] | None = None) -> None:
     if given.verb == "serve":
         _serve(given.folder)
     elif given.verb == "student":
-        pack_students(given.file)
+        pack_students(given.file, given.language)
     elif given.verb == "instructor":
-        pack_instructors(given.file)
+        pack_instructors(given.file, given.language)
     else:
         if not given.folder.is_dir():
             parser.error(f"{given.folder} is no folder.")

@@ -9,6 +9,7 @@ from docutils import nodes
 
 sys.path.insert(0, str(Path(__file__).parent))
 import address  # noqa: E402
+import words  # noqa: E402
 
 project = "dcgan_keras"
 author = "the dcgan_keras authors"
@@ -112,8 +113,9 @@ def setup(app):
     """Leaves out Sphinx's own search index, and prepares each page for Pagefind's."""
 
     def on_page(app, pagename, templatename, context, doctree):
+        chinese = app.config.language == "zh_CN"
         if "body" in context:
-            context["body"] = with_ids_on_headings(findable(context["body"]))
+            context["body"] = with_ids_on_headings(context["body"] if chinese else findable(context["body"]))
         lesson = re.match(r"notebooks/0?(\d+b?)_", pagename)
         if lesson:  # in tabs, bookmarks and among what the search finds
             context["title"] = f"{lesson[1]}. {context['title']}"
@@ -122,7 +124,15 @@ def setup(app):
         tags = tags.replace(written[0], "") if written else tags
         description = unescape(written[1]) if written else described(doctree) if doctree else ""
         title = re.sub("<[^>]*>", "", context.get("title", html_title))
-        context["metatags"] = tags + card(title, description, f"{html_baseurl}{pagename}.html")
+        places = {"en": f"{html_baseurl}{pagename}.html", "zh-CN": f"{html_baseurl}zh/{pagename}.html"}
+        places["x-default"] = places["en"]
+        tags += "".join(f'<link rel="alternate" hreflang="{code}" href="{url}">' for code, url in places.items())
+        here = places["zh-CN" if chinese else "en"]
+        context["metatags"] = tags + card(title, description, here)
+        context["pageurl"] = here
+        root = "../" * pagename.count("/")
+        context["other_language"] = f"{root}{'../' if chinese else 'zh/'}{pagename}.html"
+        context["chinese"], context["word"] = chinese, words.of(app.config.language)
         tree = context.get("furo_navigation_tree", "")  # its captions are headings without a level
         context["furo_navigation_tree"] = tree.replace('role="heading"', 'role="heading" aria-level="2"')
 

@@ -14,8 +14,15 @@ function withoutEndings(excerpt) {
   return whole.replace(CUT_OFF, "…");
 }
 
+// The browser cuts 卷积 in two, the index does not, and Pagefind finds only beginnings of words. Without the browser's
+// scissors, which a worker would have of its own, it looks for what was typed.
+const chinese = document.documentElement.lang.startsWith("zh");
+// @ts-ignore
+if (chinese) delete Intl.Segmenter;
+
 const box = new PagefindUI({
   element: "#search-box",
+  noWorker: chinese,
   showSubResults: true,
   showImages: false,
   processResult(result) {

@@ -9,7 +9,7 @@ const random = uniform(crypto.getRandomValues(new Uint32Array(1))[0]);
 let generator;
 
 async function draw() {
-  generator ??= await loadGenerator("explorer/fashion");
+  generator ??= await loadGenerator(new URL("../explorer/fashion", import.meta.url).href);
   for (const canvas of canvases) paint(canvas, generator.draw(normal(random, generator.latentDim)), generator.size);
   section.classList.add("drawn");
 }

@@ -12,6 +12,9 @@ addEventListener("resize", makeReachable);
 new ResizeObserver(makeReachable).observe(document.body); // formulas and folded solutions change what is wide
 
 // Films stand still where the system asks for less motion, and can be stopped: the still is the last frame.
+const [STOP, PLAY] = document.documentElement.lang.startsWith("zh")
+  ? ["停止动画", "播放动画"]
+  : ["Stop the film", "Play the film"];
 /** @type {NodeListOf<HTMLImageElement>} */
 const films = document.querySelectorAll("img[data-still]");
 const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -22,9 +25,9 @@ for (const film of films) {
   button.className = "stop";
   const show = (/** @type {boolean} */ moves) => {
     film.src = moves ? moving : (film.dataset.still ?? moving);
-    button.textContent = moves ? "Stop the film" : "Play the film";
+    button.textContent = moves ? STOP : PLAY;
   };
-  button.addEventListener("click", () => show(button.textContent === "Play the film"));
+  button.addEventListener("click", () => show(button.textContent === PLAY));
   show(!calm);
   film.after(button);
 }

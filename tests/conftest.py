@@ -206,15 +206,15 @@ def dcgan_here(*arguments, cwd=".") -> subprocess.CompletedProcess:
     return subprocess.CompletedProcess(arguments, end.value.code, out.getvalue(), err.getvalue())
 
 
-def lively(generator):
-    """Gives a generator weights under which every layer matters: those of the start draw all but nothing."""
+def lively(network):
+    """Gives a network weights under which every layer matters: those of the start give all but nothing."""
     rng = np.random.default_rng(0)
-    for layer in (layer for layer in generator.layers if layer.trainable):  # how a cluster is chosen stays
+    for layer in (layer for layer in network.layers if layer.trainable):  # how a cluster is chosen stays
         weights = [rng.normal(scale=0.3, size=weight.shape) for weight in layer.get_weights()]
         if "norm" in layer.name:
             weights = [np.abs(weight) + 0.5 for weight in weights]  # variances are above 0
         layer.set_weights(weights)
-    return generator
+    return network
 
 
 def all_variables(gan) -> list:

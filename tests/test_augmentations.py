@@ -47,6 +47,13 @@ def test_every_shift_comes_equally_often():
     assert list(places) == list(range(11, 18)) and counts.min() > 2000 / 7 * 0.75
 
 
+def test_each_augmentation_of_a_policy_has_numbers_of_its_own():
+    policy, images = augmentations.Policy("translation,flip"), uniform((40, 16, 16, 1))
+    numbers = uniform((40, policy.numbers((16, 16, 1))), seed=1)
+    by_hand = augmentations.translation(augmentations.flip(images, numbers[:, :1]), numbers[:, 1:])
+    np.testing.assert_array_equal(policy(images, numbers), by_hand)
+
+
 def test_cutout_makes_a_square_of_half_the_side_grey():
     images = tf.ones((1, 64, 64, 3))
     hole = augmentations.cutout(images, tf.constant([[0.5, 0.5]])).numpy()[0, :, :, 0]

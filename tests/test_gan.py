@@ -5,7 +5,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import TINY, all_variables, all_weights
+from conftest import TINY, all_variables, all_weights, lively
 from dcgan_keras import data, layers, losses, models, training
 from dcgan_keras.gan import DCGAN
 from dcgan_keras.training import devices
@@ -404,6 +404,7 @@ def test_weights_of_samples_and_classes_are_refused(images):
     triple = tf.data.Dataset.from_tensor_slices((scaled, ones, ones)).batch(8)
     for x, options in (
         (scaled, {"sample_weight": ones}), (scaled, {"y": ones, "class_weight": {0: 1.0, 1: 2.0}}), (triple, {}),
+        (data.make_dataset(images, batch_size=8), {"class_weight": {0: 1.0}}),
     ):  # fmt: skip
         with pytest.raises(ValueError, match="no use for sample_weight or class_weight"):
             gan.fit(x, verbose=0, **options)
@@ -891,6 +892,18 @@ def test_the_discriminator_is_told_the_kinds_that_the_generator_chose():
         assert len(after) == len(network.trainable_variables)
         for found, value in zip(network.trainable_variables, after):
             np.testing.assert_allclose(found, value, atol=1e-6)
+
+
+def test_an_evaluation_tells_the_discriminator_what_the_generator_chose():
+    gan = choosing_model()
+    lively(gan.discriminator)
+    latents = gan.latent_vectors(len(REAL), -1)  # of the first batch
+    chosen = models.shown(gan.generator, latents)
+    fake_logits = gan.score(gan.generator(latents, training=False), chosen)
+    wrong = gan.score(gan.generator(latents, training=False), LABELS)
+    found = {name: float(value) for name, value in gan.test_step((REAL, LABELS)).items()}
+    assert found["d_fake"] == pytest.approx(float(tf.reduce_mean(tf.sigmoid(fake_logits))), abs=1e-7)
+    assert abs(found["d_fake"] - float(tf.reduce_mean(tf.sigmoid(wrong)))) > 1e-5
 
 
 def test_it_is_an_ordinary_generator_to_whoever_uses_it(tmp_path, images):

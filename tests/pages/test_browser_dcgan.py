@@ -104,6 +104,17 @@ def images():
     return data.load_bundled()[0]
 
 
+def test_curves_are_means_of_so_many_steps_each_of_its_own(visit):
+    added = """async (losses) => {
+        const { Curves } = await import("./losses.js");
+        const curves = new Curves(2);
+        for (const [dLoss, gLoss] of losses) curves.add({ dLoss, gLoss });
+        return [curves.dLoss, curves.gLoss];
+    }"""
+    losses = [[1, 10], [3, 30], [5, 50], [9, 70], [100, 100]]
+    assert visit("game.html").evaluate(added, losses) == [[2, 7], [20, 60]]
+
+
 def test_ten_steps_equal_those_of_tensorflow(visit):
     networks = [build(filters=FILTERS, seed=1) for build in (models.build_generator, models.build_discriminator)]
     gan = DCGAN(*networks, ema_decay=EMA_DECAY, seed=2)

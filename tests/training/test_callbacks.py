@@ -8,8 +8,8 @@ import imageio.v3 as imageio
 import keras
 import numpy as np
 import pytest
-from conftest import TINY, all_weights
-from dcgan_keras import data, training
+from conftest import TINY, all_weights, lively
+from dcgan_keras import DCGAN, build_discriminator, build_generator, data, training
 from dcgan_keras.training import callbacks
 
 
@@ -259,6 +259,19 @@ def test_the_gap_between_known_and_other_images_is_written(tmp_path, images, gan
     for row, part in zip(rows[-1][1:], (images[:60], images[60:])):
         logits = gan.discriminator(np.float32(part) / 127.5 - 1, training=False)
         assert row == pytest.approx(float(np.mean(logits)), abs=1e-5)
+
+
+def test_the_gap_of_networks_that_are_told_is_that_of_what_the_images_show(tmp_path, images):
+    judge = lively(build_discriminator(filters=3, hidden=5, classes=3))
+    gan, parts = DCGAN(build_generator(filters=2, latent_dim=4, classes=3), judge), []
+    for place in (0, 1):
+        parts.append(data.Labelled(images[place::2], np.full(len(images[place::2]), 2 - place, np.int32)))
+    gap = callbacks.LogitGap(tmp_path / "gap.csv", *parts)
+    gap.set_model(gan)
+    for found, part in zip(gap.mean_logits(), parts):
+        scaled = np.float32(part.images) / 127.5 - 1
+        assert found == pytest.approx(float(np.mean(gan.score(scaled, part.labels))), abs=1e-6)
+        assert abs(found - float(np.mean(gan.score(scaled, np.arange(len(part)) % 3)))) > 1e-4
 
 
 def test_a_discriminator_that_learns_few_images_by_heart_shows_a_gap(tmp_path, images):

@@ -15,7 +15,12 @@ from conftest import ADDRESS, ROOT, Quiet, serving
 from PIL import Image
 
 SITE = ROOT / "build" / "site"
-PAGES = sorted(path.relative_to(SITE).as_posix() for path in SITE.rglob("*.html") if "pagefind" not in path.parts)
+BUILT = sorted(path.relative_to(SITE).as_posix() for path in SITE.rglob("*.html") if "pagefind" not in path.parts)
+CHINESE = [name for name in BUILT if name.startswith("zh/")]
+# Of the Chinese pages a few are opened in the browser: they are the English ones with other words.
+PAGES = [name for name in BUILT if name not in CHINESE] + ["zh/index.html", "zh/notebooks/04_bce_loss.html"] * bool(
+    CHINESE
+)
 LESSONS = [name for name in PAGES if re.match(r"notebooks/\d", name)]
 pytestmark = pytest.mark.skipif(not PAGES, reason="The site is not built: make site.")
 WIDTHS = {"phone": (390, 844), "desk": (1280, 900)}
@@ -285,6 +290,62 @@ def test_search_from_any_page_and_without_a_find(tab):
     tab.keyboard.press("Enter")
     tab.get_by_text("No results for жжж").wait_for()
     assert tab.url.endswith("search.html?q=%D0%B6%D0%B6%D0%B6") and not tab.problems
+
+
+def parts(html):
+    """How many formulas, pictures, films, solutions, tables and cells of code a page has."""
+    article = html[html.index('role="main"') :]
+    wanted = ("span.class=.math", "div.class=.math", "<img ", "data-still=", "<details", "<table", '<div class="cell')
+    return {each: len(re.findall(each.replace("span.", "<span ").replace("div.", "<div "), article)) for each in wanted}
+
+
+@pytest.mark.parametrize("name", CHINESE)
+def test_a_chinese_page_is_the_english_one_in_other_words(name):
+    html, other = ((SITE / each).read_text(encoding="utf-8") for each in (name, name.removeprefix("zh/")))
+    assert '<html class="no-js" lang="zh-CN"' in html and '<html class="no-js" lang="en"' in other
+    if name != "zh/terms.html":
+        assert parts(html) == parts(other)
+    for text, own in ((html, f"/{name}"), (other, f"/{name.removeprefix('zh/')}")):
+        assert re.search(rf'<link rel="canonical" href="[^"]*{re.escape(own)}"', text), own
+        for code in ("en", "zh-CN", "x-default"):
+            assert text.count(f'hreflang="{code}" href=') >= 1
+    switch = re.search(r'<p class="language"><a href="([^"]+)"[^>]*>(.+?)</a>', html)
+    assert switch[2] == "English"
+    for link in re.findall(r' (?:href|src)="([^"]+)"', html):
+        if not re.match(r"[a-z]+:|#|//", link):
+            target = (SITE / name).parent / urllib.parse.unquote(re.split("[?#]", link)[0])
+            assert target.exists(), link
+
+
+# As many pages as contain a term, so many the search finds at least: no dictionary knows them all.
+TERMS = "转置卷积 卷积 反卷积 批归一化 归一化 梯度消失 损失函数 判别器 似然 潜在向量 模式崩溃 感受野".split()
+
+
+def test_search_finds_chinese_terms_on_all_pages_that_have_them(tab):
+    texts = []
+    for name in (name for name in CHINESE if name != "zh/search.html"):
+        article = re.search(r'<article role="main".*?</article>', (SITE / name).read_text(encoding="utf-8"), re.DOTALL)
+        texts.append(re.sub("<[^>]+>", "", article[0]) if article else "")
+    tab.goto("zh/search.html?q=" + urllib.parse.quote("卷积"), wait_until="load")
+    tab.locator(".pagefind-ui__result-title a").first.wait_for()
+    count = """async (terms) => {
+        const pagefind = await import("../pagefind/pagefind.js");
+        await pagefind.options({ noWorker: true });
+        const found = [];
+        for (const term of terms) found.push((await pagefind.search(term)).results.length);
+        return found;
+    }"""
+    found = dict(zip(TERMS, tab.evaluate(count, TERMS)))
+    there = {term: sum(term in text for text in texts) for term in TERMS}
+    assert all(found[term] >= there[term] for term in TERMS) and sum(there.values()) >= 3 * len(TERMS), (found, there)
+    address = tab.locator(".pagefind-ui__result-title a").first.get_attribute("href")
+    assert "/zh/" in address and not tab.problems
+
+
+def test_the_module_can_be_installed_from_the_site():
+    (wheel,) = SITE.glob("dcgan_keras-*-py3-none-any.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        assert "dcgan_keras/gan.py" in archive.namelist()
 
 
 def test_the_page_to_print_is_one_page_of_vectors():

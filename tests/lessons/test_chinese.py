@@ -114,13 +114,13 @@ def test_the_address_of_the_repository_does_not_count(monkeypatch):
     assert chinese.key(text) == digits
 
 
-@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", PATHS, ids=[path.stem for path in PATHS])
 def test_a_fresh_translation_has_lost_nothing(path):
     fresh = [row for row in chinese.rows(path)[0] if row.state == "fresh"]
     assert [(row.entry.key, fault) for row in fresh for fault in chinese.faults(row)] == []
 
 
-@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", PATHS, ids=[path.stem for path in PATHS])
 def test_a_translation_is_up_to_date(path):
     """Only for a release does it have to be: an English change does not wait for its translation."""
     behind = chinese.status(path)

@@ -330,7 +330,6 @@ def test_search_finds_chinese_terms_on_all_pages_that_have_them(tab):
     tab.locator(".pagefind-ui__result-title a").first.wait_for()
     count = """async (terms) => {
         const pagefind = await import("../pagefind/pagefind.js");
-        await pagefind.options({ noWorker: true });
         const found = [];
         for (const term of terms) found.push((await pagefind.search(term)).results.length);
         return found;

@@ -114,6 +114,20 @@ def test_the_address_of_the_repository_does_not_count(monkeypatch):
     assert chinese.key(text) == digits
 
 
+def test_the_chinese_readme_has_the_lessons_and_the_way_without_github():
+    ours, theirs = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.zh-CN.md", "README.md"))
+    row = re.compile(r"^\| \[(\w+) .*?\]\([^)]*notebooks/(\w+)\.\w+\).* \| ([^|]+) \|$", re.MULTILINE)
+    assert row.findall(ours) == row.findall(theirs) and len(row.findall(ours)) > 20
+    assert f"{len(row.findall(ours))} 个 notebook" in ours and f"{len(row.findall(ours))} notebooks" in theirs
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    needed = set(re.findall(r'^    "([a-z0-9]+)>=[^"]*",$', project, re.MULTILINE))
+    written = set(re.search(r"^pip install tensorflow-cpu (.*)$", ours, re.MULTILINE)[1].split())
+    assert needed - {"tensorflow"} == (written - {"jupyter", "imageio"}) | {"keras", "numpy", "h5py"}  # TensorFlow's
+    import dcgan_keras
+
+    assert ours.count(f"dcgan_keras-{dcgan_keras.__version__}-py3-none-any.whl") == 2
+
+
 @pytest.mark.parametrize("path", PATHS, ids=[path.stem for path in PATHS])
 def test_a_fresh_translation_has_lost_nothing(path):
     fresh = [row for row in chinese.rows(path)[0] if row.state == "fresh"]

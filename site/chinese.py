@@ -130,7 +130,10 @@ _FORMULA = re.compile(r"\$\$.+?\$\$|\$[^$\n]+\$", re.DOTALL)
 _CODE = re.compile(r"`([^`\n]+)`")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _HTML = re.compile(r"<[a-z/][^>]*>")
+_SAID = re.compile(r' (?:alt|aria-label|title)="[^"]*"')  # attributes whose words are translated
 _NUMBER = re.compile(r"(?<![\w.])\d+(?:,\d{3})*(?:\.\d+)*(?:x\d+)?")
+_LARGE = {"million": 1e6, "billion": 1e9, "万": 1e4, "亿": 1e8}  # 2.5 million is 250 万
+_IN_WORDS = re.compile(rf"(\d+(?:\.\d+)?) ({'|'.join(_LARGE)})")
 _MARK = re.compile(r"^#+ |^- |^\d+\. |\*\*|</?details>|!\[", re.MULTILINE)
 # What no Chinese text here has.
 _NEVER = {
@@ -145,13 +148,20 @@ _NEVER = {
 
 def kept(text: str) -> dict[str, collections.Counter]:
     """Counts what a translation has to keep: program lines, formulas, code, links, numbers and marks."""
-    programs = [re.sub(r"\s*(?<!\S)#\s.*", "", line) for block in _FENCE.findall(text) for line in block.splitlines()]
+    programs = []
+    for block in _FENCE.findall(text):
+        if block.startswith("```{raw} html"):  # its tags are kept, its words are translated
+            programs += [" ".join(tag.split()) for tag in _HTML.findall(_SAID.sub("", block))]
+        else:
+            programs += [re.sub(r"\s*(?<!\S)#\s.*", "", line) for line in block.splitlines()]
     text = _FENCE.sub("", text)
     formulas, text = _FORMULA.findall(text), _FORMULA.sub(" ", text)
     code, text = _CODE.findall(text), _CODE.sub(" ", text)
     links, text = _LINK.findall(text), _LINK.sub("]", text)
     found = {"program": programs, "formula": formulas, "code": code, "link": links, "mark": _MARK.findall(text)}
-    found["number"] = _NUMBER.findall(_HTML.sub(" ", re.sub(r"^\d+\. ", "", text, flags=re.MULTILINE)))
+    text = _HTML.sub(" ", re.sub(r"^\d+\. ", "", text, flags=re.MULTILINE))
+    large = [f"{float(number) * _LARGE[word]:g}" for number, word in _IN_WORDS.findall(text)]
+    found["number"] = _NUMBER.findall(_IN_WORDS.sub(" ", text)) + large
     return {name: collections.Counter(each) for name, each in found.items()}
 
 

@@ -87,7 +87,7 @@ _MADE_FOR = {"laptop": _BUNDLED, "plain28": _BUNDLED, "laptop64": 1_911}
 _LAPTOP = dataclasses.replace(_PAPER, g_filters=16, d_filters=16, kernel_size=4, ema_decay=0.995, frames=40)
 
 # The paper's networks and nothing more, narrow: what the lessons build by hand. Decent garments in about two minutes on
-# two CPU cores. Chosen among other recipes: README, "What was measured".
+# two CPU cores. Chosen among other recipes: site/measured.md.
 _PLAIN28 = dataclasses.replace(_LAPTOP, epochs=60, g_learning_rate=1.5e-3, d_learning_rate=1.5e-3)
 
 PRESETS = {

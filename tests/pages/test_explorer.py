@@ -368,13 +368,20 @@ def test_a_slow_load_does_not_replace_a_later_choice(visit):
     page = visit("index.html")
     page.evaluate("""() => {
         const fetchNow = window.fetch;
+        window.late = 0;
         window.fetch = async (name) => {
             if (name.startsWith("emoji")) await new Promise((done) => setTimeout(done, 500));
-            return fetchNow(name);
+            const answer = await fetchNow(name);
+            if (name.startsWith("emoji")) {
+                await answer.clone().arrayBuffer();
+                window.late += 1;
+            }
+            return answer;
         };
         for (const name of ["emoji", "fashion"]) document.querySelector(`[value=${name}]`).click();
     }""")
-    page.wait_for_timeout(2000)
+    page.wait_for_function("window.late === 2")
+    page.wait_for_timeout(300)
     assert pixels(page).shape == (28, 28, 3)
 
 
@@ -487,6 +494,92 @@ def test_what_is_saved_opens_elsewhere(visit, name):
     else:
         assert gap.mean() < 6 and np.percentile(gap, 99) < 40, (gap.mean(), np.percentile(gap, 99))  # 256 colours
     assert all(np.abs(a - b).mean() > 0.5 for a, b in zip(frames, frames[1:]))
+
+
+def told_by(page):
+    """What the page shows besides pixels: the sliders' values and the place on the map."""
+    values = [page.locator(f"#value-{n}").inner_text() for n in range(pack.DIRECTIONS)]
+    return values, page.locator("#map").get_attribute("aria-valuetext")
+
+
+def copied(page):
+    """The link that the page's button makes, which its address is then as well."""
+    page.locator("#copy").click()
+    page.wait_for_function("document.getElementById('status').textContent.includes('link')")
+    return page.url.rsplit("/", 1)[1]
+
+
+def test_a_link_brings_the_picture_back(visit):
+    """From a seed, a place on the map, sliders, a class; and from the vector itself, where nothing else makes it."""
+    page = visit("index.html")
+    page.get_by_label("Clothes by class").check()
+    until_drawn(page, count=2)
+    page.get_by_label("coat").check()
+    page.locator("#random").click()
+    page.locator("#direction-2").fill("2.5")
+    links = {"seed": copied(page)}
+    shown = {"seed": (pixels(page), told_by(page))}
+    page.locator("#map").click(position={"x": 150, "y": 90})
+    links["map"], shown["map"] = copied(page), (pixels(page), told_by(page))
+    page.locator("#corners").click()
+    page.locator("#direction-0").fill("1")
+    links["z"], shown["z"] = copied(page), (pixels(page), told_by(page))
+    assert re.fullmatch(r"index.html#generator=classes&class=4&seed=\d+&d3=2.5", links["seed"])
+    assert re.fullmatch(r"index.html#generator=classes&class=4&map=0\.\d+,0\.\d+", links["map"])
+    assert len(links["z"]) < 330
+    for name, link in links.items():
+        page = visit(link)
+        assert page.get_by_role("radio", name="coat").is_checked()
+        assert page.get_by_label("Clothes by class").is_checked()
+        assert np.abs(pixels(page).astype(int) - shown[name][0]).max() <= (1 if name == "z" else 0)
+        assert told_by(page) == shown[name][1]
+        assert page.locator("#link-problem").inner_text() == ""
+        assert page.locator("#undo").is_disabled()
+
+
+def test_a_link_that_does_not_fit_is_said_so(visit):
+    page = visit("index.html#generator=fashion&z=abc&d1=9&d2=1e9&seed=-3&map=0.5&class=x&how-title&theme=7")
+    said = page.locator("#link-problem").inner_text()
+    assert all(part in said for part in ("z=abc", "d1=9", "d2=1e9", "seed=-3", "map=0.5", "class=x"))
+    assert "how-title" not in said and "theme" not in said
+    np.testing.assert_array_equal(pixels(page), pixels(visit("index.html")))
+
+
+def test_sliders_show_where_they_lead(visit):
+    page = visit("index.html")
+    until_drawn(page, "ends")
+    ends = [pixels(page, f"#sliders > div:nth-child(2) canvas:nth-of-type({n})") for n in (1, 2)]
+    assert np.abs(ends[0].astype(int) - ends[1]).mean() > 5
+    page.locator("#sliders > div:nth-child(2) canvas").nth(1).click()
+    np.testing.assert_array_equal(pixels(page), ends[1])
+    assert page.locator("#value-1").inner_text() == "3.0"
+
+
+def test_undo_brings_back_what_was_before_each_act(visit):
+    page = visit("index.html", reduced_motion="reduce")
+    shown = [pixels(page)]
+    page.locator("#random").click()
+    shown.append(pixels(page))
+    for value in ("1", "2"):  # a drag of a slider is one act
+        page.locator("#direction-0").fill(value)
+    shown.append(pixels(page))
+    page.locator("#frame").click()
+    page.wait_for_function("document.getElementById('status').textContent.startsWith('Brightness')")
+    for before in reversed(shown):
+        page.locator("#undo").click()
+        np.testing.assert_array_equal(pixels(page), before)
+        assert page.locator("#status").inner_text() == ""
+    assert page.locator("#undo").is_disabled()
+
+
+def test_a_film_says_how_far_it_is_and_ends_with_its_generator(visit):
+    page = visit("index.html")
+    page.locator("#gif").click()
+    page.wait_for_function("/^Drawing picture .* of 48/.test(document.getElementById('status').textContent)")
+    assert page.locator("#gif").is_disabled()
+    page.get_by_label("Clothes by class").check()
+    until_drawn(page, count=2)
+    assert page.locator("#status").inner_text() == "" and page.locator("#gif").is_enabled()
 
 
 @pytest.mark.parametrize(("name", "file"), [("index.html", "fashion.f16"), ("dcgan.html", "clothes.z")])

@@ -145,10 +145,11 @@ def visit(browser, address):
             page.on("console", lambda message: wrong.append(message.text))
             page.on("pageerror", lambda error: wrong.append(str(error)))
             page.goto(address + name)
-            if name == "index.html":
+            if name.startswith("index.html"):
                 until_drawn(page)
-            if name == "dcgan.html":
-                page.wait_for_function("document.getElementById('steps').textContent === '0'", timeout=60_000)
+            for start, count in (("dcgan.html", "steps"), ("game.html", "moves")):
+                if name.startswith(start):  # the first that its worker tells
+                    page.wait_for_function(f"document.getElementById('{count}').textContent !== '–'", timeout=60_000)
             return page
 
         yield visit

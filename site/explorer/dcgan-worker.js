@@ -3,6 +3,7 @@
 // The page sends { do: "reset" | "rates" | "run" | "step" | "show", ... }, and is sent what `tell` has.
 
 import { DCGAN, LATENT_DIM, SIZE } from "./dcgan.js";
+import { fromFloat16 } from "./generator.js";
 import { Curves } from "./losses.js";
 import { normal, uniform } from "./random.js";
 
@@ -16,31 +17,32 @@ const watched = normal(uniform(11), SHOWN * LATENT_DIM); // latent vectors of th
 let photos, realSpread, game, last, curves, spent, timer;
 let shown = "average";
 let told = 0;
+const states = new Map(); // of trainings, by their step: site/snapshot.js wrote them
+
+async function opened(name) {
+  const answer = await fetch(name);
+  if (!answer.ok) throw new Error(`${answer.url}: ${answer.status}`);
+  return answer;
+}
 
 /** Fetches the photographs that site/pack.py wrote: numbers from 0 to 255, compressed. */
 async function loadPhotos() {
-  const answer = await fetch("clothes.z");
-  if (!answer.ok) throw new Error(`${answer.url}: ${answer.status}`);
-  const bytes = answer.body.pipeThrough(new DecompressionStream("deflate"));
+  const bytes = (await opened("clothes.z")).body.pipeThrough(new DecompressionStream("deflate"));
   return Float32Array.from(new Uint8Array(await new Response(bytes).arrayBuffer()), (value) => value / 127.5 - 1);
 }
 
-function reset({ seed, gRate, dRate }) {
-  game = new DCGAN({ seed, gRate, dRate });
-  last = null;
-  curves = new Curves(EVERY);
-  spent = [];
+/** Fetches once where a training stood after some steps. */
+async function loadState(steps) {
+  if (!states.has(steps)) {
+    const answer = await opened(`step-${steps}.f16`);
+    states.set(steps, fromFloat16(new Uint16Array(await answer.arrayBuffer())));
+  }
+  return states.get(steps);
 }
 
-/** One step on photographs that are drawn at random. */
 function step() {
   const start = performance.now();
-  const real = new Float32Array(BATCH_SIZE * PIXELS);
-  for (let n = 0; n < BATCH_SIZE; n++) {
-    const photo = Math.floor(game.random() * (photos.length / PIXELS));
-    real.set(photos.subarray(photo * PIXELS, (photo + 1) * PIXELS), n * PIXELS);
-  }
-  last = game.step(real);
+  last = game.step(game.pick(photos, BATCH_SIZE));
   curves.add(last);
   spent = [...spent.slice(-19), performance.now() - start];
 }
@@ -75,7 +77,15 @@ function turn() {
 }
 
 const commands = {
-  reset,
+  /** from: the step whose state is loaded, or 0. */
+  async reset({ seed, gRate, dRate, from }) {
+    const state = from ? await loadState(from) : null;
+    game = new DCGAN({ seed, gRate, dRate });
+    if (state) game.goTo(from, state);
+    last = null;
+    curves = new Curves(EVERY, from);
+    spent = [];
+  },
   step,
   rates({ gRate, dRate }) {
     game.gOptimizer.rate = gRate;
@@ -90,9 +100,13 @@ const commands = {
   },
 };
 
+// One after another: what follows a reset waits until its state is loaded.
+let done = Promise.resolve();
 addEventListener("message", ({ data }) => {
-  commands[data.do](data);
-  tell();
+  done = done
+    .then(() => commands[data.do](data))
+    .then(tell)
+    .catch((error) => postMessage({ problem: error.message }));
 });
 
 try {

@@ -47,6 +47,33 @@ export class DCGAN extends Players {
     for (const [n, average] of this.average.variables.entries()) average.set(this.generator.variables[n]);
   }
 
+  /** Everything that a training is but Adam's two means: the numbers of G, of D and of G's average. */
+  get variables() {
+    return [this.generator, this.discriminator, this.average].flatMap(({ variables }) => variables);
+  }
+
+  /** Goes to where a training stood after some steps: `numbers` are its variables, one after another. */
+  goTo(steps, numbers) {
+    let at = 0;
+    for (const variable of this.variables) {
+      variable.set(numbers.subarray(at, at + variable.length));
+      at += variable.length;
+    }
+    if (at !== numbers.length) throw new Error(`${numbers.length} numbers instead of ${at}`);
+    this.steps = steps;
+  }
+
+  /** Draws a batch of photographs, at random: `photos` has them one after another. */
+  pick(photos, count) {
+    const pixels = SIZE ** 2;
+    const real = new Float32Array(count * pixels);
+    for (let n = 0; n < count; n++) {
+      const photo = Math.floor(this.random() * (photos.length / pixels));
+      real.set(photos.subarray(photo * pixels, (photo + 1) * pixels), n * pixels);
+    }
+    return real;
+  }
+
   /** One step, with `real` pictures (numbers from -1 to 1, one after another) and as many latent vectors. */
   step(real, z = normal(this.random, (real.length / SIZE ** 2) * LATENT_DIM)) {
     const losses = this.play(real, z);

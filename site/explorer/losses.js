@@ -14,10 +14,11 @@ export function bothLosses(realLogits, fakeLogits) {
   };
 }
 
-/** The curves of both losses: means of `every` moves or steps, since single batches jump. */
+/** The curves of both losses: means of `every` moves or steps, since single batches jump; from the step `first` on. */
 export class Curves {
-  constructor(every) {
+  constructor(every, first = 0) {
     this.every = every;
+    this.first = first;
     this.count = 0;
     this.dLoss = [];
     this.gLoss = [];

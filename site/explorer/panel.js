@@ -1,7 +1,12 @@
-// What the pages of both games have alike: sliders for the two rates, the table of numbers, a voice for screen readers.
+// What the pages of both games have alike: sliders for the two rates, the seed, the table of numbers, the film, and a
+// voice for screen readers.
+
+import { save } from "./picture.js";
+import { oneOf, whole } from "./share.js";
 
 const SLIDERS = ["g-rate", "d-rate"];
 const TELL_MS = 5000; // from one sentence for screen readers to the next
+const SEED = whole(9999);
 let told = 0;
 
 /** An element of the page, by its id. @type {(id: string) => any} */
@@ -38,7 +43,35 @@ export class Rates {
   }
 }
 
-export const seed = () => Number($("seed").value) || 0;
+// ---- the seed: what is none is said so, and the one before stays
+
+let kept = 0;
+
+export const seed = () => kept;
+
+export function setSeed(value) {
+  kept = value;
+  $("seed").value = value;
+}
+
+/** changed: called when the visitor has given another seed. */
+export function onSeed(changed) {
+  $("seed").addEventListener("change", () => {
+    const value = SEED($("seed").value);
+    const problem = `A seed is a whole number from 0 to 9,999. It stays ${kept}.`;
+    $("seed-problem").textContent = value === undefined ? problem : "";
+    setSeed(value ?? kept);
+    if (value !== undefined) changed();
+  });
+}
+
+/** What an address may say of both games: see share.js. */
+export const linkRules = (choices) => ({ seed: SEED, g: oneOf(choices), d: oneOf(choices) });
+
+/** What it says of the page as it is. */
+export const linkState = (rates) => ({ seed: kept, g: rates.get().gRate, d: rates.get().dRate });
+
+// ---- telling
 
 /**
  * Fills the table, with a dash for what is not known yet, and names the curves.
@@ -69,4 +102,22 @@ export function say(sentence, running) {
 export function showRunning(on) {
   $("start").textContent = on ? "Pause" : "Start";
   $("start").setAttribute("aria-pressed", on);
+}
+
+/** Shows a sentence on what was copied or saved. */
+export const tell = (sentence) => {
+  $("saved").textContent = sentence;
+};
+
+/** Lets the button save a film, which `make` makes: that takes a second. */
+export function savesFilm(make, name) {
+  $("film").addEventListener("click", async () => {
+    $("film").disabled = true;
+    tell("Making the film.");
+    await new Promise((done) => setTimeout(done, 50)); // until the sentence is seen
+    const film = make();
+    save(film, name);
+    tell(`Saved ${name}, ${Math.round(film.size / 1000)} kB.`);
+    $("film").disabled = false;
+  });
 }

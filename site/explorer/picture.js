@@ -34,12 +34,42 @@ export function enlarge(bytes, size, times) {
 }
 
 /** Makes a GIF of images, enlarged to about `side` pixels; `delay` in hundredths of a second. */
-export function gifOf(images, size, delay, side = 196) {
+export const gifOf = (images, size, delay, side = 196) => gifOfBytes(images.map(toBytes), size, delay, side);
+
+/** The same of pictures of bytes. */
+export function gifOfBytes(pictures, size, delay, side) {
   const times = Math.max(1, Math.round(side / size));
-  const pictures = images.map(toBytes);
   const { palette, toNumbers } = choosePalette(pictures, pictures[0].length / size ** 2);
   const frames = pictures.map((picture) => enlarge(toNumbers(picture), size, times));
   return encodeGif(frames, size * times, size * times, palette, delay);
+}
+
+/**
+ * The film of a whole training, however long. When it is full, every second picture is left out, and of what follows
+ * half as many are taken.
+ */
+export class Film {
+  constructor(most = 60) {
+    this.most = most;
+    this.pictures = [];
+    this.seen = 0;
+    this.stride = 1;
+  }
+
+  /** take: a function that returns the picture as it is now. It is called when this one is wanted. */
+  add(take) {
+    if (this.seen++ % this.stride) return;
+    this.pictures.push(take());
+    if (this.pictures.length < this.most) return;
+    this.pictures = this.pictures.filter((_, n) => n % 2 === 0);
+    this.stride *= 2;
+  }
+
+  /** A GIF of it, with `last`, the picture as it is now, for a second at its end. `bytes` makes bytes of a picture. */
+  gif(last, size, side, bytes = (picture) => picture) {
+    const pictures = [...this.pictures, last].map(bytes);
+    return gifOfBytes([...pictures, ...new Array(9).fill(pictures.at(-1))], size, 10, side);
+  }
 }
 
 /** Makes a PNG of a canvas, enlarged to about `side` pixels. */

@@ -2,14 +2,17 @@
 // too, as the course's figures are.
 
 import { sigmoid } from "./losses.js";
-import { CENTERS, SPREAD } from "./train.js";
+import { SPREAD } from "./train.js";
 
 const G_COLOR = "#0072b2";
 const D_COLOR = "#d55e00";
 const REAL_COLOR = "#009e73";
+const ARROW_COLOR = "#0b2f4a";
 const SAYS_FAKE = [166, 203, 227]; // the ground where D says "fake", and where it says "real"; white between
 const SAYS_REAL = [166, 220, 201];
-const EDGE = 1.8; // the plane goes from -1.8 to 1.8
+export const EDGE = 1.8; // the plane goes from -1.8 to 1.8
+const ARROWS = 120; // fakes that have one: more would hide each other
+const LONGEST = 0.3; // arrow, in the plane's units
 const CELLS = 48; // places along each axis at which D is asked
 
 /** The points at which D is asked for its opinion, row by row from the top. */
@@ -23,7 +26,8 @@ export function gridPoints() {
   return points;
 }
 
-export function drawPlane(canvas, logits, real, fakes) {
+/** circles: the middles of heaps whose border is drawn; pushes: where each fake is pushed, or null for no arrows. */
+export function drawPlane(canvas, { logits, real, fakes, pushes, circles }) {
   const context = canvas.getContext("2d");
   const side = canvas.width;
   drawOpinion(context, side, logits);
@@ -38,13 +42,37 @@ export function drawPlane(canvas, logits, real, fakes) {
     context.arc(x(fakes[n]), y(fakes[n + 1]), 4, 0, 7);
     context.fill();
   }
+  if (pushes) drawArrows(context, x, y, fakes, pushes);
   context.strokeStyle = "#6a737d";
   context.lineWidth = 1;
-  for (const center of CENTERS) {
+  for (const center of circles) {
     context.beginPath();
     context.arc(x(center[0]), y(center[1]), ((3 * SPREAD) / (2 * EDGE)) * side, 0, 7); // where fakes count
     context.stroke();
   }
+}
+
+/** An arrow from each of the first fakes: the steeper the slope, the longer, up to a limit. */
+function drawArrows(context, x, y, fakes, pushes) {
+  context.strokeStyle = ARROW_COLOR;
+  context.lineWidth = 2;
+  context.beginPath();
+  for (let n = 0; n < 2 * ARROWS; n += 2) {
+    const [from, push] = [[fakes[n], fakes[n + 1]], [pushes[n], pushes[n + 1]]];
+    const steepness = Math.hypot(...push);
+    if (steepness < 1e-6) continue;
+    const length = LONGEST * Math.tanh(steepness);
+    const along = push.map((part) => (part * length) / steepness);
+    const tip = from.map((at, axis) => at + along[axis]);
+    context.moveTo(x(from[0]), y(from[1]));
+    context.lineTo(x(tip[0]), y(tip[1]));
+    for (const turn of [2.6, -2.6]) {
+      const [cos, sin] = [0.35 * Math.cos(turn), 0.35 * Math.sin(turn)];
+      context.moveTo(x(tip[0]), y(tip[1]));
+      context.lineTo(x(tip[0] + cos * along[0] - sin * along[1]), y(tip[1] + sin * along[0] + cos * along[1]));
+    }
+  }
+  context.stroke();
 }
 
 function drawOpinion(context, side, logits) {
@@ -89,7 +117,7 @@ function drawBorder(context, cell, logits) {
 }
 
 /** Draws both losses (`Curves` of losses.js) over the moves or steps. */
-export function drawLosses(canvas, { dLoss, gLoss, every }, unit) {
+export function drawLosses(canvas, { dLoss, gLoss, every, first }, unit) {
   // A curve needs no more points than the canvas has room for.
   const stride = Math.max(1, Math.ceil(dLoss.length / 600));
   const [dLosses, gLosses] = [dLoss, gLoss].map((losses) => losses.filter((_, n) => n % stride === 0));
@@ -111,9 +139,10 @@ export function drawLosses(canvas, { dLoss, gLoss, every }, unit) {
     line(context, [[left, y(tick)], [right, y(tick)]]);
   }
   context.textAlign = "left";
-  context.fillText("0", left, bottom + 30);
+  context.fillText(first.toLocaleString("en"), left, bottom + 30);
   context.textAlign = "right";
-  context.fillText((Math.max(0, dLosses.length - 1) * every * stride).toLocaleString("en"), right, bottom + 30);
+  const last = first + Math.max(0, dLosses.length - 1) * every * stride;
+  context.fillText(last.toLocaleString("en"), right, bottom + 30);
   context.textAlign = "center";
   context.fillText(unit, (left + right) / 2, bottom + 52);
 

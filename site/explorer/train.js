@@ -2,6 +2,7 @@
 // A batch of points is one flat array, row after row. Nothing here knows the page.
 
 import { Dense, ReLU, glorot } from "./layers.js";
+import { slopesToReal } from "./losses.js";
 import { Network, Players } from "./network.js";
 import { normal, uniform } from "./random.js";
 
@@ -10,10 +11,11 @@ export const UNITS = 128;
 export const SPREAD = 0.08; // standard deviation of the points of a heap, along each axis
 export const CENTERS = Array.from({ length: 8 }, (_, n) => [Math.cos((n * Math.PI) / 4), Math.sin((n * Math.PI) / 4)]);
 
-export function realPoints(count, random) {
+/** Real points: each belongs to one of the heaps, which one is drawn at random. */
+export function realPoints(count, random, centers = CENTERS) {
   const points = normal(random, 2 * count);
   for (let n = 0; n < count; n++) {
-    const center = CENTERS[Math.floor(8 * random())];
+    const center = centers[Math.floor(centers.length * random())];
     for (const axis of [0, 1]) points[2 * n + axis] = center[axis] + SPREAD * points[2 * n + axis];
   }
   return points;
@@ -36,12 +38,22 @@ export class Game extends Players {
     super(buildNetwork(random, LATENT_DIM, 2), buildNetwork(random, 2, 1), gRate, dRate);
     this.random = random;
     this.batchSize = batchSize;
+    this.centers = CENTERS; // of the heaps of real points, which a visitor may place
     this.moves = 0;
   }
 
-  move(real = realPoints(this.batchSize, this.random), z = normal(this.random, this.batchSize * LATENT_DIM)) {
+  move(real = realPoints(this.batchSize, this.random, this.centers), z = normal(this.random, this.batchSize * LATENT_DIM)) {
     this.moves += 1;
     return this.play(real, z);
+  }
+
+  /**
+   * Where each fake is pushed: down the slope of its part of G's loss. The way back through D ends at the fakes and
+   * changes nothing.
+   */
+  pushes(fakes) {
+    const slopes = this.discriminator.backward(slopesToReal(this.discriminator.forward(fakes)), false);
+    return slopes.map((slope) => (-slope * fakes.length) / 2);
   }
 }
 
@@ -57,3 +69,9 @@ export function sharesOfHeaps(points) {
 }
 
 export const captured = (shares) => shares.filter((share) => share >= 0.02).length;
+
+/** How many of some heaps have a fake within 3 SPREAD: there may be too many of them for 2% each. */
+export function reached(points, centers) {
+  const near = ([x, y]) => points.some((_, n) => n % 2 === 0 && Math.hypot(points[n] - x, points[n + 1] - y) < 3 * SPREAD);
+  return centers.filter(near).length;
+}

@@ -30,6 +30,48 @@ for (const film of films) {
   button.addEventListener("click", () => show(button.textContent === PLAY));
   show(!calm);
   film.after(button);
+  if ("ImageDecoder" in window) button.after(stepper(film, moving, () => (button.textContent = "Play the film")));
+}
+
+/** A slider that steps through a film. The film is taken apart when the slider is first used. */
+function stepper(film, moving, stop) {
+  const slider = document.createElement("input");
+  Object.assign(slider, { type: "range", className: "steps", min: 0, max: 100, value: 0, step: 1 });
+  slider.setAttribute("aria-label", "Step through the film");
+  let opening, address;
+  let asked = 0;
+  slider.addEventListener("input", async () => {
+    const mine = ++asked;
+    stop();
+    try {
+      const decoder = await (opening ??= opened(moving));
+      const last = decoder.tracks.selectedTrack.frameCount - 1;
+      if (Number(slider.max) !== last) {
+        const value = Math.round((slider.valueAsNumber / Number(slider.max)) * last);
+        Object.assign(slider, { max: last, value });
+      }
+      const place = slider.valueAsNumber;
+      slider.setAttribute("aria-valuetext", `picture ${place + 1} of ${last + 1}`);
+      const { image } = await decoder.decode({ frameIndex: place });
+      const canvas = new OffscreenCanvas(image.displayWidth, image.displayHeight);
+      canvas.getContext("2d").drawImage(image, 0, 0);
+      image.close();
+      const picture = await canvas.convertToBlob();
+      if (mine !== asked) return; // the slider has moved on
+      URL.revokeObjectURL(address);
+      film.src = address = URL.createObjectURL(picture);
+    } catch {
+      slider.remove(); // from a file, say, nothing can be fetched: the film is left as it is
+    }
+  });
+  return slider;
+}
+
+async function opened(film) {
+  const data = await (await fetch(film)).arrayBuffer();
+  const decoder = new ImageDecoder({ data, type: film.endsWith(".gif") ? "image/gif" : "image/webp" });
+  await Promise.all([decoder.tracks.ready, decoder.completed]); // then all frames are counted
+  return decoder;
 }
 
 // What is printed has its solutions open.

@@ -5,6 +5,7 @@ What needs a browser is skipped where Playwright or Chromium is missing.
 
 import functools
 import io
+import re
 import zlib
 
 import keras
@@ -18,6 +19,7 @@ from PIL import Image
 
 FILTERS = 8
 BATCH_SIZE = 32
+FROM_NOTHING = "dcgan.html#start=0"
 PHOTOS = 2_000  # that the page trains on
 RATE = 2**-11  # Keras keeps it in 32 bits, where this number is exact
 EMA_DECAY = 0.9  # low enough to count within ten steps, where the start's own rule would be used otherwise
@@ -221,7 +223,7 @@ def test_the_packed_photographs_are_the_bundled_ones(visit, folder):
     assert len(packed) < 1_000_000
     unpacked = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(-1, 28, 28, 1)
     np.testing.assert_array_equal(unpacked, images()[:PHOTOS])
-    page = visit("dcgan.html")
+    page = visit(FROM_NOTHING)
     shown = pixels(page, "#photos")[..., 0].reshape(2, 28, 5, 28).swapaxes(1, 2).reshape(10, 28, 28)
     np.testing.assert_array_equal(shown, images()[:10, ..., 0])
     assert f"{PHOTOS:,}" in page.locator("#photos").get_attribute("aria-label")
@@ -230,7 +232,7 @@ def test_the_packed_photographs_are_the_bundled_ones(visit, folder):
 
 
 def test_the_training_obeys_its_controls(visit):
-    page = visit("dcgan.html")
+    page = visit(FROM_NOTHING)
     text = {name: page.locator(f"#{name}") for name in ("d-loss", "g-loss", "ms", "variety", "g-rate-value")}
     untouched, no_losses = pixels(page, "#pictures"), pixels(page, "#losses")
     one_step(page)
@@ -271,7 +273,7 @@ def test_the_training_obeys_its_controls(visit):
 
 @pytest.mark.parametrize("player", ["g", "d"])
 def test_each_rate_counts_from_the_next_step_on(visit, player):
-    page = visit("dcgan.html")
+    page = visit(FROM_NOTHING)
     told = []
     for place in ("4", "6"):  # 0.0015, as the game starts, or 0.015 from the second step on
         page.locator("#reset").click()
@@ -289,7 +291,7 @@ def test_each_rate_counts_from_the_next_step_on(visit, player):
 
 
 def test_three_buttons_start_a_game_at_their_rates(visit):
-    page = visit("dcgan.html")
+    page = visit(FROM_NOTHING)
     for button, rates in (
         ("slow-d", ["0.0015", "0.000015"]),
         ("slow-g", ["0.000015", "0.0015"]),
@@ -301,8 +303,103 @@ def test_three_buttons_start_a_game_at_their_rates(visit):
         until_step(page, 3)
 
 
-def test_what_is_saved_is_what_is_shown(visit):
+def test_the_state_from_which_it_can_start_is_a_training_of_the_page(visit, folder):
+    """It draws far better than nothing does, and the training goes on from there without Adam's means."""
+    state = folder / "step-300.f16"
+    numbers = np.fromfile(state, "<f2")
+    networks = [models.build_generator(filters=16, seed=0), models.build_discriminator(filters=16, seed=0)]
+    counts = [sum(weights.size for weights in network.get_weights()) for network in networks]
+    assert len(numbers) == 2 * counts[0] + counts[1] and np.isfinite(numbers).all()
     page = visit("dcgan.html")
+    assert steps(page) == 300
+    told = {}
+    for name in ("nothing", "step 300"):
+        page.get_by_label(name).check()
+        page.wait_for_function(f"document.getElementById('steps').textContent === '{300 * (name == 'step 300')}'")
+        variety = int(page.locator("#variety").inner_text().rstrip("%"))
+        pictures = pixels(page, "#pictures")[..., 0].reshape(5, 28, 5, 28).mean(axis=(0, 2))
+        told[name] = variety, np.corrcoef(pictures.ravel(), images()[:PHOTOS].mean(axis=(0, 3)).ravel())[0, 1]
+    print(f"\nvariety, and likeness of the means: {told}")
+    assert told["nothing"][0] < 20 and told["nothing"][1] < 0.5
+    assert told["step 300"][0] > 60 and told["step 300"][1] > 0.9
+    page.locator("#start").click()
+    until_step(page, 312)
+    page.locator("#start").click()
+    assert all(0.2 < float(page.locator(f"#{player}-loss").inner_text()) < 4 for player in "gd")
+
+
+def test_it_says_how_far_it_is_and_how_long_it_takes(visit):
+    page = visit(FROM_NOTHING)
+    assert page.locator("#time").inner_text() == "Step 0 of 900."
+    page.locator("#start").click()
+    until_step(page, 2)
+    said = page.locator("#time").inner_text()
+    assert re.fullmatch(r"Step \d+ of 900: about \d+ (seconds|minutes) left until you can name clothes\.", said)
+    assert re.match(r"Step \d+ – Train", page.title())
+    assert page.locator("#progress").evaluate("each => each.value") >= 2
+    page.locator("#start").click()
+    page.wait_for_function("!document.title.startsWith('Step')")
+
+
+@pytest.mark.parametrize("context", [{"viewport": {"width": 1280, "height": 900}}, PHONE])
+def test_what_belongs_together_is_seen_at_once(visit, context):
+    """Start and the pictures; on a desk the losses as well."""
+    page = visit(FROM_NOTHING, **context)
+    for name in ("start", "pictures") if context is PHONE else ("start", "pictures", "losses"):
+        box = page.locator(f"#{name}").bounding_box()
+        assert box["y"] >= 0 and box["y"] + box["height"] <= context["viewport"]["height"]
+
+
+def test_a_link_brings_the_settings_back_and_bad_ones_are_said_so(visit):
+    page = visit("dcgan.html#start=0&seed=7&g=0.005&d=0.00015")
+    assert [page.locator(f"#{player}-rate-value").inner_text() for player in "gd"] == ["0.005", "0.00015"]
+    assert page.locator("#seed").input_value() == "7" and page.get_by_label("nothing").is_checked()
+    assert page.locator("#problem").inner_text() == ""
+    page.locator("#d-rate").fill("0")
+    page.locator("#copy").click()
+    page.locator("#saved").filter(has_text="link").wait_for()
+    assert page.url.endswith("#start=0&seed=7&g=0.005&d=0.000015")
+    page = visit("dcgan.html#start=0&seed=1e9&g=0.3")
+    assert all(part in page.locator("#problem").inner_text() for part in ("seed=1e9", "g=0.3"))
+    assert page.locator("#g-rate-value").inner_text() == "0.0015" and page.locator("#seed").input_value() == "0"
+    first = page.locator("#d-loss").inner_text()
+    for bad in ("-3", "1e9", "3.7", ""):
+        page.locator("#seed").fill("8")
+        page.locator("#seed").press("Enter")
+        page.locator("#seed").fill(bad)
+        page.locator("#seed").press("Enter")
+        assert "0 to 9,999. It stays 8." in page.locator("#seed-problem").inner_text()
+        assert page.locator("#seed").input_value() == "8"
+    assert first == page.locator("#d-loss").inner_text() == "–"
+
+
+def test_the_film_is_that_of_the_training(visit):
+    page = visit(FROM_NOTHING)
+    shown = [pixels(page, "#pictures")]
+    for _ in range(2):
+        one_step(page)
+        shown.append(pixels(page, "#pictures"))
+    with page.expect_download() as download:
+        page.locator("#film").click()
+    film = Image.open(io.BytesIO(download.value.path().read_bytes()))
+    assert film.n_frames == 3 + 10  # the last picture stays
+    for n, expected in enumerate(shown):
+        film.seek(n)
+        np.testing.assert_array_equal(np.asarray(film.convert("RGB"))[::2, ::2], expected)
+
+
+def test_a_long_film_keeps_its_length_and_its_pace(visit):
+    kept = visit(FROM_NOTHING).evaluate("""async () => {
+        const { Film } = await import("./picture.js");
+        const film = new Film(60);
+        for (let n = 0; n < 1000; n++) film.add(() => n);
+        return film.pictures;
+    }""")
+    assert 30 <= len(kept) < 60 and len(set(np.diff(kept))) == 1 and kept[0] == 0 and kept[-1] > 960
+
+
+def test_what_is_saved_is_what_is_shown(visit):
+    page = visit(FROM_NOTHING)
     one_step(page)
     with page.expect_download() as download:
         page.locator("#png").click()
@@ -312,20 +409,20 @@ def test_what_is_saved_is_what_is_shown(visit):
 
 
 def test_the_keyboard_reaches_everything(visit):
-    page = visit("dcgan.html")
+    page = visit(FROM_NOTHING)
     reached = set()
-    for _ in range(25):
+    for _ in range(30):
         page.keyboard.press("Tab")
-        reached.add(page.evaluate("document.activeElement.id || document.activeElement.name"))
-    buttons = {"start", "one", "reset", "png", "preset", "slow-d", "slow-g"}
-    assert buttons | {"network", "g-rate", "d-rate", "seed"} <= reached
+        reached.add(page.evaluate("document.activeElement.name || document.activeElement.id"))
+    buttons = {"start", "one", "reset", "png", "film", "copy", "preset", "slow-d", "slow-g"}
+    assert buttons | {"from", "network", "g-rate", "d-rate", "seed"} <= reached
     page.locator("#one").focus()
     page.keyboard.press("Enter")
     until_step(page, 1)
 
 
 def test_a_phone_trains_after_a_tap(visit):
-    page = visit("dcgan.html", **PHONE)
+    page = visit(FROM_NOTHING, **PHONE)
     before = pixels(page, "#pictures")
     page.locator("#start").tap()
     until_step(page, 5)

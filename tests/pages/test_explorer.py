@@ -368,13 +368,20 @@ def test_a_slow_load_does_not_replace_a_later_choice(visit):
     page = visit("index.html")
     page.evaluate("""() => {
         const fetchNow = window.fetch;
+        window.late = 0;
         window.fetch = async (name) => {
             if (name.startsWith("emoji")) await new Promise((done) => setTimeout(done, 500));
-            return fetchNow(name);
+            const answer = await fetchNow(name);
+            if (name.startsWith("emoji")) {
+                await answer.clone().arrayBuffer();
+                window.late += 1;
+            }
+            return answer;
         };
         for (const name of ["emoji", "fashion"]) document.querySelector(`[value=${name}]`).click();
     }""")
-    page.wait_for_timeout(2000)
+    page.wait_for_function("window.late === 2")
+    page.wait_for_timeout(300)
     assert pixels(page).shape == (28, 28, 3)
 
 
@@ -489,6 +496,92 @@ def test_what_is_saved_opens_elsewhere(visit, name):
     assert all(np.abs(a - b).mean() > 0.5 for a, b in zip(frames, frames[1:]))
 
 
+def told_by(page):
+    """What the page shows besides pixels: the sliders' values and the place on the map."""
+    values = [page.locator(f"#value-{n}").inner_text() for n in range(pack.DIRECTIONS)]
+    return values, page.locator("#map").get_attribute("aria-valuetext")
+
+
+def copied(page):
+    """The link that the page's button makes, which its address is then as well."""
+    page.locator("#copy").click()
+    page.wait_for_function("document.getElementById('status').textContent.includes('link')")
+    return page.url.rsplit("/", 1)[1]
+
+
+def test_a_link_brings_the_picture_back(visit):
+    """From a seed, a place on the map, sliders, a class; and from the vector itself, where nothing else makes it."""
+    page = visit("index.html")
+    page.get_by_label("Clothes by class").check()
+    until_drawn(page, count=2)
+    page.get_by_label("coat").check()
+    page.locator("#random").click()
+    page.locator("#direction-2").fill("2.5")
+    links = {"seed": copied(page)}
+    shown = {"seed": (pixels(page), told_by(page))}
+    page.locator("#map").click(position={"x": 150, "y": 90})
+    links["map"], shown["map"] = copied(page), (pixels(page), told_by(page))
+    page.locator("#corners").click()
+    page.locator("#direction-0").fill("1")
+    links["z"], shown["z"] = copied(page), (pixels(page), told_by(page))
+    assert re.fullmatch(r"index.html#generator=classes&class=4&seed=\d+&d3=2.5", links["seed"])
+    assert re.fullmatch(r"index.html#generator=classes&class=4&map=0\.\d+,0\.\d+", links["map"])
+    assert len(links["z"]) < 330
+    for name, link in links.items():
+        page = visit(link)
+        assert page.get_by_role("radio", name="coat").is_checked()
+        assert page.get_by_label("Clothes by class").is_checked()
+        assert np.abs(pixels(page).astype(int) - shown[name][0]).max() <= (1 if name == "z" else 0)
+        assert told_by(page) == shown[name][1]
+        assert page.locator("#link-problem").inner_text() == ""
+        assert page.locator("#undo").is_disabled()
+
+
+def test_a_link_that_does_not_fit_is_said_so(visit):
+    page = visit("index.html#generator=fashion&z=abc&d1=9&d2=1e9&seed=-3&map=0.5&class=x&how-title&theme=7")
+    said = page.locator("#link-problem").inner_text()
+    assert all(part in said for part in ("z=abc", "d1=9", "d2=1e9", "seed=-3", "map=0.5", "class=x"))
+    assert "how-title" not in said and "theme" not in said
+    np.testing.assert_array_equal(pixels(page), pixels(visit("index.html")))
+
+
+def test_sliders_show_where_they_lead(visit):
+    page = visit("index.html")
+    until_drawn(page, "ends")
+    ends = [pixels(page, f"#sliders > div:nth-child(2) canvas:nth-of-type({n})") for n in (1, 2)]
+    assert np.abs(ends[0].astype(int) - ends[1]).mean() > 5
+    page.locator("#sliders > div:nth-child(2) canvas").nth(1).click()
+    np.testing.assert_array_equal(pixels(page), ends[1])
+    assert page.locator("#value-1").inner_text() == "3.0"
+
+
+def test_undo_brings_back_what_was_before_each_act(visit):
+    page = visit("index.html", reduced_motion="reduce")
+    shown = [pixels(page)]
+    page.locator("#random").click()
+    shown.append(pixels(page))
+    for value in ("1", "2"):  # a drag of a slider is one act
+        page.locator("#direction-0").fill(value)
+    shown.append(pixels(page))
+    page.locator("#frame").click()
+    page.wait_for_function("document.getElementById('status').textContent.startsWith('Brightness')")
+    for before in reversed(shown):
+        page.locator("#undo").click()
+        np.testing.assert_array_equal(pixels(page), before)
+        assert page.locator("#status").inner_text() == ""
+    assert page.locator("#undo").is_disabled()
+
+
+def test_a_film_says_how_far_it_is_and_ends_with_its_generator(visit):
+    page = visit("index.html")
+    page.locator("#gif").click()
+    page.wait_for_function("/^Drawing picture .* of 48/.test(document.getElementById('status').textContent)")
+    assert page.locator("#gif").is_disabled()
+    page.get_by_label("Clothes by class").check()
+    until_drawn(page, count=2)
+    assert page.locator("#status").inner_text() == "" and page.locator("#gif").is_enabled()
+
+
 @pytest.mark.parametrize(("name", "file"), [("index.html", "fashion.f16"), ("dcgan.html", "clothes.z")])
 def test_what_cannot_be_loaded_is_said_so(browser, address, name, file):
     with contextlib.closing(browser.new_context()) as context:
@@ -575,18 +668,33 @@ def test_the_ring_is_learned_and_collapses_at_other_rates(visit):
     assert np.mean(np.array(collapsed) <= 1) > 0.6  # most of the time, as the page says
 
 
+def until_move(page, wanted):
+    count = "Number(document.getElementById('moves').textContent.replace(',', ''))"
+    page.wait_for_function(f"{count} {wanted}", timeout=60_000)
+
+
+def one_move(page, number):
+    page.locator("#one").click()
+    until_move(page, f"=== {number}")
+
+
+def again(page):
+    page.locator("#reset").click()
+    until_move(page, "=== 0")
+
+
 def test_the_game_obeys_its_controls(visit):
     page = visit("game.html")
     text = {name: page.locator(f"#{name}") for name in ("moves", "heaps", "d-loss", "on-fakes", "g-rate-value")}
     untouched, no_losses = pixels(page, "#plane"), pixels(page, "#losses")
-    page.locator("#one").click()
-    assert text["moves"].inner_text() == "1"
+    one_move(page, 1)
     first = text["d-loss"].inner_text()
     assert re.fullmatch(r"\d\.\d{3}", first)
     page.locator("#start").click()
-    page.wait_for_function("Number(document.getElementById('moves').textContent.replace(',', '')) > 30", timeout=60_000)
+    until_move(page, "> 30")
     page.locator("#start").click()
     assert page.locator("#start").inner_text() == "Start"
+    page.wait_for_timeout(300)
     moves = text["moves"].inner_text()
     page.wait_for_timeout(300)
     assert text["moves"].inner_text() == moves
@@ -594,23 +702,23 @@ def test_the_game_obeys_its_controls(visit):
         assert not np.array_equal(pixels(page, canvas), before)
     assert f"Move {moves}" in page.locator("#plane").get_attribute("aria-label")
 
-    page.locator("#reset").click()  # the same seed: the same game
+    again(page)  # the same seed: the same game
     np.testing.assert_array_equal(pixels(page, "#plane"), untouched)
-    page.locator("#one").click()
+    one_move(page, 1)
     assert text["d-loss"].inner_text() == first
     three_moves = []
     for g_rate in ("5", "12"):  # of 5e-4, as the game starts, or of 0.1 from the second move on
-        page.locator("#reset").click()
-        page.locator("#one").click()
+        again(page)
+        one_move(page, 1)
         page.locator("#g-rate").fill(g_rate)
-        for _ in range(2):
-            page.locator("#one").click()
+        for n in (2, 3):
+            one_move(page, n)
         three_moves.append(text["d-loss"].inner_text())
         page.locator("#g-rate").fill("5")
     assert three_moves[0] != three_moves[1]
     page.locator("#seed").fill("5")
     page.locator("#seed").press("Enter")
-    assert text["moves"].inner_text() == "0"
+    until_move(page, "=== 0")
     assert not np.array_equal(pixels(page, "#plane"), untouched)
 
     page.locator("#g-rate").focus()
@@ -619,25 +727,135 @@ def test_the_game_obeys_its_controls(visit):
     assert text["g-rate-value"].inner_text() == "0.001"
     page.locator("#collapse").click()
     assert [page.locator(f"#{one}-rate-value").inner_text() for one in "gd"] == ["0.005", "0.0001"]
-    page.wait_for_function("Number(document.getElementById('moves').textContent.replace(',', '')) > 10", timeout=60_000)
+    until_move(page, "> 10")
     page.locator("#healthy").click()
     assert [page.locator(f"#{one}-rate-value").inner_text() for one in "gd"] == ["0.0005", "0.001"]
+
+
+def test_arrows_point_down_the_slope_of_the_generators_loss(visit):
+    """Against differences: each fake moved a little along each axis. The way there changes no gradient."""
+    ours, differences, gradients = visit("game.html").evaluate("""async () => {
+        const { keepNumbersIn } = await import("./layers.js");
+        keepNumbersIn(Float64Array);
+        const { Game, LATENT_DIM } = await import("./train.js");
+        const { normal, uniform } = await import("./random.js");
+        const game = new Game({ seed: 3, batchSize: 16 });
+        for (let n = 0; n < 20; n++) game.move();
+        const fakes = Float64Array.from(game.generator.forward(normal(uniform(1), 8 * LATENT_DIM)));
+        game.discriminator.zeroGradients();
+        const ours = Array.from(game.pushes(fakes));
+        const loss = (point) => Math.log1p(Math.exp(-game.discriminator.forward(point)[0]));
+        const differences = Array.from(fakes, (_, n) => {
+            const point = fakes.slice(n - (n % 2), n - (n % 2) + 2);
+            const moved = [1e-7, -1e-7].map((step) => loss(point.map((x, axis) => x + step * (axis === n % 2))));
+            return (moved[1] - moved[0]) / 2e-7;
+        });
+        return [ours, differences, game.discriminator.gradients.flatMap((each) => Array.from(each))];
+    }""")
+    np.testing.assert_allclose(ours, differences, atol=1e-6)
+    assert np.abs(ours).max() > 1e-3 and not np.any(gradients)
+
+
+def test_real_points_can_be_placed_and_shared(visit):
+    """By mouse and by keyboard; a link has them, the rates and the seed; arrows can be turned off."""
+    page = visit("game.html#seed=4&g=0.002&d=0.001")
+    page.get_by_label("my own").check()
+    assert page.locator("#start").is_disabled()
+    box = page.locator("#plane").bounding_box()
+    page.mouse.move(box["x"] + 120, box["y"] + 200)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 200, box["y"] + 200, steps=20)
+    page.mouse.up()
+    page.locator("#board").focus()
+    for key in ("ArrowRight", "ArrowUp", "Enter"):
+        page.keyboard.press(key)
+    assert "Place at 0.1, 0.1; 7 points." in page.locator("#board").get_attribute("aria-label")
+    with_arrows = pixels(page, "#plane")
+    page.get_by_label("where D's slope pushes").uncheck()
+    assert not np.array_equal(pixels(page, "#plane"), with_arrows)
+    page.get_by_label("where D's slope pushes").check()
+    page.locator("#copy").click()
+    page.locator("#saved").filter(has_text="link").wait_for()
+    one_move(page, 1)
+    assert page.locator("#heaps").inner_text().endswith("of 7")
+    link, shown = page.url.rsplit("/", 1)[1], pixels(page, "#plane")
+    loss = page.locator("#d-loss").inner_text()
+    page = visit(link)
+    assert page.get_by_label("my own").is_checked() and page.locator("#seed").input_value() == "4"
+    assert page.locator("#g-rate-value").inner_text() == "0.002"
+    one_move(page, 1)
+    np.testing.assert_array_equal(pixels(page, "#plane"), shown)
+    assert page.locator("#d-loss").inner_text() == loss
+    page.locator("#clear").click()
+    assert page.locator("#one").is_disabled()
+    page.get_by_label("eight heaps").check()
+    page.wait_for_function("document.getElementById('heaps').textContent.endsWith('of 8')")
+    page = visit("game.html#points=R6pA&d=2")
+    assert all(part in page.locator("#problem").inner_text() for part in ("points=R6pA", "d=2"))
+
+
+def test_the_film_of_the_ring_can_be_saved(visit):
+    page = visit("game.html")
+    one_move(page, 1)
+    shown = pixels(page, "#plane").astype(int)
+    with page.expect_download() as download:
+        page.locator("#film").click()
+    film = Image.open(io.BytesIO(download.value.path().read_bytes()))
+    assert film.n_frames == 2 + 10 and film.size == (240, 240)
+    film.seek(11)
+    small = shown.reshape(240, 3, 240, 3, 3).mean(axis=(1, 3))
+    assert np.abs(np.asarray(film.convert("RGB")) - small).mean() < 8
+
+
+def test_a_hidden_tab_lets_the_game_wait(visit):
+    page = visit("game.html")
+    page.locator("#start").click()
+    until_move(page, "> 5")
+    hide = """(hidden) => {
+        Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+        document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    page.evaluate(hide, True)
+    assert page.locator("#start").inner_text() == "Start"
+    page.evaluate(hide, False)
+    assert page.locator("#start").inner_text() == "Pause"
 
 
 # ---- all pages
 
 
 @pytest.mark.parametrize("name", PAGES)
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_pages_fit_and_are_accessible(visit, name, scheme):
+def test_pages_fit_and_are_accessible(visit, name):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed.").Axe()
     for context in ({"viewport": {"width": 1280, "height": 900}}, PHONE):
-        page = visit(name, color_scheme=scheme, **context)
+        page = visit(name, **context)
         assert page.evaluate("document.documentElement.scrollWidth") <= context["viewport"]["width"]
-        found = axe.run(page).response["violations"]
-        serious = [f for f in found if f["impact"] in ("serious", "critical")]
-        assert [(f["id"], [node["html"] for node in f["nodes"]]) for f in serious] == []
-        print(f"\n{name}, {scheme}: axe finds {[f['id'] for f in found]}")
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            found = axe.run(page, options={"resultTypes": ["violations"]}).response["violations"]
+            serious = [f for f in found if f["impact"] in ("serious", "critical")]
+            assert [(f["id"], [node["html"] for node in f["nodes"]]) for f in serious] == []
+            print(f"\n{name}, {scheme}: axe finds {[f['id'] for f in found]}")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_pages_are_for_fingers_and_narrow_screens(visit, name):
+    page = visit(name, viewport={"width": 240, "height": 600}, has_touch=True, is_mobile=True)
+    assert page.evaluate("document.documentElement.scrollWidth") == 240
+    sizes = page.evaluate("""() => [...document.querySelectorAll("main input, main button")].map((each) =>
+        [each.id || each.name, Math.min(each.offsetWidth, each.offsetHeight)])""")
+    assert [entry for entry in sizes if 0 < entry[1] < 24] == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_theme_of_the_site_is_that_of_the_explorer(visit, theme):
+    page = visit("game.html", color_scheme={"light": "dark", "dark": "light"}[theme])
+    ground = "getComputedStyle(document.body).backgroundColor"
+    before = page.evaluate(ground)
+    page.evaluate("(theme) => localStorage.setItem('theme', theme)", theme)
+    page.reload()
+    assert page.evaluate(ground) != before
+    assert (page.evaluate(ground) == "rgb(255, 255, 255)") == (theme == "light")
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -3,6 +3,7 @@
 Skipped where `make site` has not built it, or Playwright or Chromium is missing. Nothing here needs a network.
 """
 
+import base64
 import io
 import json
 import re
@@ -173,6 +174,32 @@ def test_films_move_and_can_be_stopped(tab):
             assert getattr(still, "n_frames", 1) == 1 and np.abs(shown - last).mean() < 4
             button.click()
             assert film.evaluate("each => each.src") != film.evaluate("each => each.dataset.still")
+    assert not tab.problems
+
+
+def test_films_can_be_stepped_through(tab):
+    tab.goto("index.html", wait_until="load")
+    film, slider = tab.locator("img[data-still]").first, tab.locator(".steps").first
+    frames = Image.open(io.BytesIO(tab.request.get(film.evaluate("each => each.src")).body()))
+    last = frames.n_frames - 1
+    for value, place in (("50", round(last / 2)), ("3", 3)):  # of 100 at first, then each picture of the film
+        slider.fill(value)
+        tab.wait_for_function(f"document.querySelector('.steps').ariaValueText === 'picture {place + 1} of {last + 1}'")
+        tab.wait_for_function("document.querySelector('img[data-still]').src.startsWith('blob:')")
+        tab.wait_for_timeout(300)
+        shown = film.evaluate("""async (each) => {
+            await each.decode();
+            const canvas = document.createElement("canvas");
+            [canvas.width, canvas.height] = [each.naturalWidth, each.naturalHeight];
+            canvas.getContext("2d").drawImage(each, 0, 0);
+            return canvas.toDataURL();
+        }""")
+        frames.seek(place)
+        shown = Image.open(io.BytesIO(base64.b64decode(shown.split(",")[1])))
+        gap = np.abs(np.asarray(shown.convert("L"), float) - np.asarray(frames.convert("L"), float))
+        assert gap.mean() < 1
+    tab.get_by_role("button", name="Play the film").first.click()
+    assert not film.evaluate("each => each.src").startswith("blob:")
     assert not tab.problems
 
 

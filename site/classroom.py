@@ -166,21 +166,67 @@ def printed(cell) -> str:
     return "".join(output.get("text", "") for output in cell["outputs"])
 
 
+def _git(*arguments: str) -> str:
+    """What git says, nothing where it is missing or fails."""
+    try:
+        said = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, timeout=60)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return said.stdout.strip() if said.returncode == 0 else ""
+
+
+def version() -> tuple[str, str]:
+    """Which course this is, in words, and what makes pip install the same one.
+
+    That is "@" and the commit, if a branch of GitHub's has it, else nothing.
+    """
+    text = (ROOT / "dcgan_keras" / "__init__.py").read_text(encoding="utf-8")
+    number = re.search(r'^__version__ = "(.*)"', text, re.MULTILINE)[1]
+    top, commit = _git("rev-parse", "--show-toplevel"), _git("rev-parse", "HEAD")
+    if not top or Path(top).resolve() != ROOT.resolve():  # no git, or a copy within another repository
+        return number, ""
+    changed = ", and changes since" if _git("status", "--porcelain", "--untracked-files=no") else ""
+    published = _git("branch", "--remotes", "--contains", commit)
+    return f"{number}, commit {commit}{changed}", f"@{commit}" if published else ""
+
+
+def _pinned(text: str, pin: str) -> str:
+    """A notebook's text whose set-up cell installs one commit in Colab."""
+    return re.sub(r'(%pip install -q git\+https://[^\s"\\@]+)', rf"\1{pin}", text)
+
+
+def unpinned(code: str) -> str:
+    return re.sub(r"(%pip install -q git\+https://[^\s@]+)@\w+", r"\1", code)
+
+
+def readme(edition: str) -> str:
+    """The README of a zip: which version, what to install, how to open a notebook and hand it in."""
+    address = re.search(r'Homepage = "(.*)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))[1]
+    required = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    packages = re.search(r"# The notebooks\.\n((?:\S.*\n)+)", required)[1].split()
+    words, pin = version()
+    filled = {"edition": edition, "version": words, "address": address, "pin": pin}
+    text = (ROOT / "site" / "handout.txt").read_text(encoding="utf-8")
+    return text.format(**filled, packages=" ".join(f'"{each}"' for each in packages))
+
+
 def pack_students(path: Path) -> None:
     """Writes all notebooks for students as a zip."""
-    _pack(path, student)
+    _pack(path, student, "Notebooks for students, without solutions and outputs")
 
 
 def pack_instructors(path: Path) -> None:
     """Writes all notebooks for instructors as a zip: some minutes."""
-    _pack(path, instructor)
+    _pack(path, instructor, "Notebooks for instructors, with solutions in place")
 
 
-def _pack(path: Path, edition) -> None:
+def _pack(path: Path, edition, words: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
+    _, pin = version()
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(zipfile.ZipInfo("dcgan/README.txt"), readme(words), zipfile.ZIP_DEFLATED)
         for file in COURSE:
-            text = nbformat.writes(edition(nbformat.read(file, as_version=4)))
+            text = _pinned(nbformat.writes(edition(nbformat.read(file, as_version=4))), pin)
             archive.writestr(zipfile.ZipInfo(f"dcgan/{file.name}"), text, zipfile.ZIP_DEFLATED)
             print(f"{path.name}: {file.name}", flush=True)
 
@@ -234,7 +280,7 @@ def own_code(notebook, course) -> list[tuple[str, str]]:
             found[at], before = ("\n".join(before), ""), []
         elif "course.check(" in cell.source:
             before, at = [], None
-        elif cell.source.strip() not in ours:
+        elif unpinned(cell.source.strip()) not in ours:
             before.append(cell.source)
             if at is not None:
                 found[at] = (found[at][0], "\n".join(before))

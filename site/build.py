@@ -1,9 +1,9 @@
 """Builds the course's site: `make site`, or `python site/build.py [FOLDER]` with what site/requirements.txt names.
 
 It lays out the pages in `build/pages` (notebooks with their outputs, the texts of this folder), runs Sphinx on them,
-and adds what Sphinx does not make: the explorer with its weights, the notebooks to download, the page to print, and the
-search index. The Chinese pages come the same way, into `zh/`, and share all files but themselves. It needs no network
-and no TensorFlow.
+and adds what Sphinx does not make: the slides, the explorer with its weights, the notebooks to download, the pages to
+print, and the search index. The Chinese pages come the same way, into `zh/`, and share all files but themselves. It
+needs no network and no TensorFlow.
 """
 
 import base64
@@ -19,6 +19,8 @@ from urllib.parse import unquote
 import address
 import chinese
 import classroom
+import conf
+import decks
 import mathjax
 import nbformat
 import pack
@@ -43,6 +45,7 @@ KEPT = (
 )
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 PAPERS = {"a4": "A4", "letter": "letter"}
+TO_PRINT = ("printable", "stamps")
 
 
 def lessons(language: str = "en") -> list[dict]:
@@ -112,10 +115,7 @@ def notebook_page(notebook: nbformat.NotebookNode, name: str, language: str = "e
                 source = f"{title}\n\n{tools}\n{rest}"
             cell.source = page(source, place, PAGES[language])
             continue
-        # The sentence under a figure says what to see. It serves those who cannot see it as well.
-        after = "".join(each.source for each in notebook.cells[number + 1 : number + 2] if each.cell_type == "markdown")
-        said = re.match(r"\*([^*].*?)\*\s*(?:\n\n|\Z)", after, re.DOTALL)
-        alt = re.sub(r"[*`$\s]+", " ", said[1]).strip() if said else say("A figure, drawn by the cell above")
+        alt = decks.caption(notebook.cells, number) or say("A figure, drawn by the cell above")
         cell.metadata["mystnb"] = {"image": {"alt": alt}}
         for output in cell.outputs:
             data = output.get("data", {})
@@ -198,16 +198,19 @@ def lay_out(papers: list[str], language: str = "en") -> None:
         (pages / name).parent.mkdir(parents=True, exist_ok=True)
         (pages / name).write_text(page(text_of(ROOT / name), name, pages), encoding="utf-8")
 
-    to_print = ", ".join(
-        f'<a href="printable-{paper}.pdf">PDF, {"A4" if paper == "a4" else "US Letter"}</a>' for paper in papers
-    )
+    def to_print(name, what):
+        pdfs = [f'<a href="{name}-{each}.pdf">PDF, {"A4" if each == "a4" else "US Letter"}</a>' for each in papers]
+        return ", ".join([f'<a href="{name}.html">{say(what)}</a>', *pdfs])
+
+    slides = [f'<a href="slides/{name}.html">{name.split("_")[0]}</a>' for name in decks.decks()]
     beside = ["teaching", "run_folder", "commands", "notebooks/faq", "notebooks/python", "terms"]
     evidence = ["measured", "assets/tables/README", "assets/data/README", "assets/weights/README", "cite"]
     course = [f"{each['name']} <notebooks/{each['file'][:-6]}>" for each in lessons(language)]
     filled = {
         "{{course}}": course_table(language),
-        "{{printable}}": f'<a href="printable.html">{say("One page to print")}</a>'
-        + (f", {to_print}" if to_print else ""),
+        "{{printable}}": to_print("printable", "One page to print"),
+        "{{stamps}}": to_print("stamps", "Stamps to cut out"),
+        "{{slides}}": ", ".join(slides),
         "{{toctrees}}": toctree(say("The course"), course)
         + toctree(say("Beside it"), beside)
         + toctree(say("Evidence"), evidence),
@@ -226,20 +229,21 @@ def chromium() -> str | None:
 
 
 def print_pages(folder: Path) -> None:
-    """Writes `printable.html` to a folder and, where there is a Chromium, prints it to one PDF a paper size."""
-    text = (SITE / "printable.html").read_text(encoding="utf-8")
-    (folder / "printable.html").write_text(text, encoding="utf-8")
-    for name, size in PAPERS.items() if chromium() else ():
-        page = folder / f"printable-{name}.html"
-        page.write_text(text.replace("size: A4", f"size: {size}"), encoding="utf-8")
-        options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer"]
-        subprocess.run(
-            [chromium(), *options, f"--print-to-pdf={page.with_suffix('.pdf')}", page.as_uri()],
-            check=True,
-            capture_output=True,
-            timeout=120,
-        )
-        page.unlink()
+    """Writes the pages to print to a folder and, where there is a Chromium, prints each to one PDF a paper size."""
+    for name in TO_PRINT:
+        text = (SITE / f"{name}.html").read_text(encoding="utf-8")
+        (folder / f"{name}.html").write_text(text, encoding="utf-8")
+        for paper, size in PAPERS.items() if chromium() else ():
+            page = folder / f"{name}-{paper}.html"
+            page.write_text(text.replace("size: A4", f"size: {size}"), encoding="utf-8")
+            options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer"]
+            subprocess.run(
+                [chromium(), *options, f"--print-to-pdf={page.with_suffix('.pdf')}", page.as_uri()],
+                check=True,
+                capture_output=True,
+                timeout=120,
+            )
+            page.unlink()
 
 
 def for_robots(folder: Path) -> None:
@@ -302,8 +306,9 @@ def build(folder: Path) -> None:
     shutil.move(sphinx("en"), folder)
     shutil.move(sphinx("zh_CN"), folder / "zh")
     shutil.copy(ROOT / "assets" / "fashion.gif", folder / "assets")
+    decks.write(folder / "slides", conf.mathjax3_config)
 
-    print("Adding MathJax, the explorer, the notebooks and the page to print ...", flush=True)
+    print("Adding MathJax, the explorer, the notebooks and the pages to print ...", flush=True)
     (folder / "_static" / "mathjax").mkdir()
     found = next(Path(mathjax.__file__).parent.rglob("es5/tex-svg.js"))
     shutil.copy(found, folder / "_static" / "mathjax")

@@ -167,23 +167,72 @@ def printed(cell) -> str:
     return "".join(output.get("text", "") for output in cell["outputs"])
 
 
+def _git(*arguments: str) -> str:
+    """What git says, nothing where it is missing or fails."""
+    try:
+        said = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, timeout=60)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return said.stdout.strip() if said.returncode == 0 else ""
+
+
+def version() -> tuple[str, str]:
+    """Which course this is, in words, and what makes pip install the same one.
+
+    That is "@" and the commit, if a branch of GitHub's has it, else nothing.
+    """
+    text = (ROOT / "dcgan_keras" / "__init__.py").read_text(encoding="utf-8")
+    number = re.search(r'^__version__ = "(.*)"', text, re.MULTILINE)[1]
+    top, commit = _git("rev-parse", "--show-toplevel"), _git("rev-parse", "HEAD")
+    if not top or Path(top).resolve() != ROOT.resolve():  # no git, or a copy within another repository
+        return number, ""
+    changed = ", and changes since" if _git("status", "--porcelain", "--untracked-files=no") else ""
+    published = _git("branch", "--remotes", "--contains", commit)
+    return f"{number}, commit {commit}{changed}", f"@{commit}" if published else ""
+
+
+def _pinned(text: str, pin: str) -> str:
+    """A notebook's text whose set-up cell installs one commit in Colab."""
+    return re.sub(r'(%pip install -q git\+https://[^\s"\\@]+)', rf"\1{pin}", text)
+
+
+def unpinned(code: str) -> str:
+    return re.sub(r"(%pip install -q git\+https://[^\s@]+)@\w+", r"\1", code)
+
+
+def readme(edition: str, language: str) -> str:
+    """The README of a zip: which version, what to install, how to open a notebook and hand it in."""
+    address = re.search(r'Homepage = "(.*)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))[1]
+    required = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    packages = re.search(r"# The notebooks\.\n((?:\S.*\n)+)", required)[1].split()
+    words, pin = version()
+    filled = {"edition": edition, "version": words, "address": address, "pin": pin}
+    folder = ROOT / "site" / ("zh" if language == "zh_CN" else "")
+    text = (folder / "handout.txt").read_text(encoding="utf-8")
+    return text.format(**filled, packages=" ".join(f'"{each}"' for each in packages))
+
+
 def pack_students(path: Path, language: str = "en") -> None:
     """Writes all notebooks for students as a zip, in English or Chinese (zh_CN)."""
-    _pack(path, student, language)
+    words = {"en": "Notebooks for students, without solutions and outputs", "zh_CN": "学生版 notebook，不含解答和输出"}
+    _pack(path, student, words[language], language)
 
 
 def pack_instructors(path: Path, language: str = "en") -> None:
     """Writes all notebooks for instructors as a zip: some minutes."""
-    _pack(path, instructor, language)
+    words = {"en": "Notebooks for instructors, with solutions in place", "zh_CN": "教师版 notebook，解答已填好并运行过"}
+    _pack(path, instructor, words[language], language)
 
 
-def _pack(path: Path, edition, language: str) -> None:
+def _pack(path: Path, edition, words: str, language: str) -> None:
     known = chinese.all_anchors() if language == "zh_CN" else {}
     path.parent.mkdir(parents=True, exist_ok=True)
+    _, pin = version()
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(zipfile.ZipInfo("dcgan/README.txt"), readme(words, language), zipfile.ZIP_DEFLATED)
         for file in COURSE:
             text = json.dumps(chinese.notebook(file, known)) if known else file.read_text(encoding="utf-8")
-            text = nbformat.writes(edition(nbformat.reads(text, as_version=4)))
+            text = _pinned(nbformat.writes(edition(nbformat.reads(text, as_version=4))), pin)
             archive.writestr(zipfile.ZipInfo(f"dcgan/{file.name}"), text, zipfile.ZIP_DEFLATED)
             print(f"{path.name}: {file.name}", flush=True)
 
@@ -241,7 +290,7 @@ def own_code(notebook, course) -> list[tuple[str, str]]:
             found[at], before = ("\n".join(before), ""), []
         elif "course.check(" in cell.source:
             before, at = [], None
-        elif cell.source.strip() not in ours:
+        elif unpinned(cell.source.strip()) not in ours:
             before.append(cell.source)
             if at is not None:
                 found[at] = (found[at][0], "\n".join(before))

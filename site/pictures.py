@@ -98,9 +98,9 @@ def card(film: Path, path: Path) -> None:
 
 
 def finish(folder: Path) -> None:
-    """Completes the pictures of all pages that Sphinx made in a folder."""
+    """Completes the pictures of all pages and slides in a folder."""
     card(folder / "assets" / "fashion.gif", folder / "_static" / "card.png")
-    films = [path for part in ("_images", "assets") for path in (folder / part).glob("*.gif")]
+    films = [path for part in ("_images", "assets", "slides") for path in (folder / part).glob("*.gif")]
     changed = {path.name: to_webp(path).name for path in films}
     for page in folder.rglob("*.html"):
         html = page.read_text(encoding="utf-8")

@@ -14,6 +14,7 @@ CHINESE = {
     "One page to print": "可打印的一页（英文）",
     "Search": "搜索",
     "Search the course": "搜索本课程",
+    "Stamps to cut out": "可剪下的印章（英文）",
     "The course": "课程",
     "The explorer": "生成器浏览器（英文）",
     "The ring game": "环上的博弈（英文）",

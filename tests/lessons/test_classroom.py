@@ -10,9 +10,10 @@ import re
 import sys
 import zipfile
 
+import dcgan_keras
 import nbformat
 import pytest
-from conftest import ROOT, from_site
+from conftest import ADDRESS, ROOT, from_site
 
 classroom = from_site("classroom")
 CONVOLUTION = ROOT / "notebooks" / "02_convolution.ipynb"
@@ -41,7 +42,8 @@ def solutions(path):
 def test_students_get_no_solution_and_no_output(tmp_path):
     classroom.pack_students(tmp_path / "student.zip")
     with zipfile.ZipFile(tmp_path / "student.zip") as archive:
-        assert sorted(archive.namelist()) == [f"dcgan/{path.name}" for path in classroom.COURSE]
+        names = sorted(archive.namelist())
+        assert names == [*(f"dcgan/{path.name}" for path in classroom.COURSE), "dcgan/README.txt"]
         for path in classroom.COURSE:
             notebook = nbformat.reads(archive.read(f"dcgan/{path.name}").decode(), as_version=4)
             nbformat.validate(notebook)
@@ -49,8 +51,40 @@ def test_students_get_no_solution_and_no_output(tmp_path):
             assert not [cell for cell in notebook.cells if "<summary>Solution" in cell.source]
             code = [cell for cell in notebook.cells if cell.cell_type == "code"]
             assert not [cell for cell in code if cell.outputs or cell.execution_count]
-            assert [cell.source for cell in code] == [cell.source for cell in course.cells if cell.cell_type == "code"]
+            written = [cell.source for cell in course.cells if cell.cell_type == "code"]
+            assert [classroom.unpinned(cell.source) for cell in code] == written
             assert len(notebook.cells) == len(course.cells) - len(classroom.exercises(course.cells))
+
+
+def test_a_zip_says_which_version_it_is_and_installs_that(monkeypatch, tmp_path):
+    """Pinned where GitHub has the commit. Else, pip could not find it."""
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    said = {"rev-parse": {"--show-toplevel": str(ROOT), "HEAD": commit}, "status": "", "branch": "origin/main"}
+    answer = lambda *of: said[of[0]] if isinstance(said[of[0]], str) else said[of[0]][of[1]]  # noqa: E731
+    monkeypatch.setattr(classroom, "_git", answer)
+    monkeypatch.setattr(classroom, "COURSE", [CONVOLUTION])
+    classroom.pack_students(tmp_path / "student.zip")
+    with zipfile.ZipFile(tmp_path / "student.zip") as archive:
+        readme = archive.read("dcgan/README.txt").decode()
+        notebook = nbformat.reads(archive.read("dcgan/02_convolution.ipynb").decode(), as_version=4)
+    first, *_ = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    assert f"Version: {dcgan_keras.__version__}, commit {commit}\n" in readme
+    assert f'pip install "git+{ADDRESS}@{commit}" "jupyter>=' in readme and "{" not in readme
+    assert f"    %pip install -q git+{ADDRESS}@{commit}\n" in first
+    assert classroom.own_code(notebook, read(CONVOLUTION)) == [("", "")] * 5  # the line is not the student's
+
+    said["branch"], said["status"] = "", " M README.md"
+    assert classroom.version() == (f"{dcgan_keras.__version__}, commit {commit}, and changes since", "")
+    assert f'pip install "git+{ADDRESS}" ' in classroom.readme("")
+    said["rev-parse"]["--show-toplevel"] = str(ROOT.parent)  # an unpacked copy in somebody's own repository
+    assert classroom.version() == (dcgan_keras.__version__, "")
+    said["rev-parse"]["--show-toplevel"] = ""
+    assert classroom.version() == (dcgan_keras.__version__, "")
+
+
+def test_git_that_is_missing_says_nothing(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    assert classroom._git("rev-parse", "HEAD") == ""
 
 
 def test_instructors_get_solutions_in_place_and_run():

@@ -4,6 +4,7 @@ Skipped where `make site` has not built it, or Playwright or Chromium is missing
 """
 
 import base64
+import contextlib
 import io
 import json
 import re
@@ -12,7 +13,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from conftest import ADDRESS, ROOT, Quiet, serving
+from conftest import ADDRESS, PHONE, ROOT, Quiet, serving
 from PIL import Image
 
 SITE = ROOT / "build" / "site"
@@ -23,6 +24,7 @@ PAGES = [name for name in BUILT if name not in CHINESE] + ["zh/index.html", "zh/
     CHINESE
 )
 LESSONS = [name for name in PAGES if re.match(r"notebooks/\d", name)]
+DECKS = [name for name in PAGES if name.startswith("slides/")]
 pytestmark = pytest.mark.skipif(not PAGES, reason="The site is not built: make site.")
 WIDTHS = {"phone": (390, 844), "desk": (1280, 900)}
 
@@ -374,13 +376,128 @@ def test_the_module_can_be_installed_from_the_site():
         assert "dcgan_keras/gan.py" in archive.namelist()
 
 
-def test_the_page_to_print_is_one_page_of_vectors():
+@pytest.mark.parametrize("page", ["printable", "stamps"])
+def test_the_pages_to_print_are_one_page_of_vectors(page):
     for name, size in (("a4", ("594.9", "841.9")), ("letter", ("612", "792"))):
-        data = (SITE / f"printable-{name}.pdf").read_bytes()
+        data = (SITE / f"{page}-{name}.pdf").read_bytes()
         assert len(re.findall(rb"/Type\s*/Page\b", data)) == 1 and b"/Subtype /Image" not in data
         assert all(re.search(rb"/MediaBox \[0 0 [^\]]*" + each.encode(), data) for each in size)
 
 
 def test_the_zip_for_students_is_there():
     with zipfile.ZipFile(SITE / "student.zip") as archive:
-        assert len(archive.namelist()) == len(list((ROOT / "notebooks").glob("*.ipynb")))
+        assert len(archive.namelist()) == 1 + len(list((ROOT / "notebooks").glob("*.ipynb")))
+        assert "pip install" in archive.read("dcgan/README.txt").decode()
+
+
+# The slide at the top of the window, the pictures on it that are drawn, and whether all of it can be seen.
+SLIDE = """async () => {
+  const slides = [...document.querySelectorAll("section")];
+  const slide = slides.find((each) => each.getBoundingClientRect().bottom > innerHeight / 2);
+  const box = slide.getBoundingClientRect();
+  const pictures = [...slide.querySelectorAll("img")];
+  await Promise.all(pictures.map((each) => each.decode()));
+  const drawn = pictures.filter((each) => each.naturalWidth && each.getBoundingClientRect().width > 200).length;
+  const whole = Math.abs(box.top) < 2 && box.height < innerHeight + 2;
+  return { number: slides.indexOf(slide) + 1, of: slides.length, kind: slide.className, drawn, whole,
+    pictures: pictures.length, words: slide.innerText };
+}"""
+
+
+@pytest.mark.parametrize("name", DECKS)
+def test_slides_go_forward_and_back(tab, name):
+    """A question before what answers it, each slide a screen, each figure drawn, on the screen of a projector."""
+    tab.set_viewport_size({"width": 1280, "height": 720})
+    tab.goto(name, wait_until="load")
+    tab.evaluate("() => window.MathJax?.startup?.promise")
+    asked = ""
+    seen = tab.evaluate(SLIDE)
+    for number in range(1, seen["of"] + 1):
+        seen = tab.evaluate(SLIDE)
+        assert seen["number"] == number and seen["whole"] and seen["drawn"] == seen["pictures"], seen
+        assert f"{number} / {seen['of']}" in seen["words"]
+        if seen["kind"] == "see":
+            assert seen["words"].startswith(asked), seen
+        asked = seen["words"].split("\n")[0]
+        tab.keyboard.press("ArrowRight")
+    tab.wait_for_function("() => location.hash === '#slide-' + document.querySelectorAll('section').length")
+    assert seen["number"] == seen["of"]
+    tab.keyboard.press("Home")
+    assert tab.evaluate(SLIDE)["number"] == 1
+    assert not tab.problems
+
+
+def test_slides_go_on_by_every_way(tab):
+    def at():
+        return tab.evaluate(SLIDE)["number"]
+
+    tab.set_viewport_size({"width": 1280, "height": 720})
+    tab.goto("slides/03_transposed_convolution.html", wait_until="load")
+    for key, number in (("Space", 2), ("PageDown", 3), ("ArrowDown", 4), ("ArrowUp", 3), ("Shift+Space", 2)):
+        tab.keyboard.press(key)
+        assert at() == number, key
+    tab.get_by_role("button", name="Next").click()
+    assert at() == 3
+    tab.get_by_role("button", name="Back").click()
+    assert at() == 2
+    tab.mouse.click(900, 650)
+    assert at() == 3
+    tab.mouse.click(60, 650)
+    assert at() == 2
+    tab.wait_for_function("() => location.hash === '#slide-2'")
+    tab.reload(wait_until="load")
+    assert at() == 2
+    tab.goto("about:blank")
+    tab.goto("slides/03_transposed_convolution.html#slide-9", wait_until="load")
+    tab.wait_for_timeout(300)
+    assert at() == 9
+    tab.keyboard.press("ArrowLeft")
+    assert at() == 8
+    before = tab.evaluate("getComputedStyle(document.body).backgroundColor")
+    tab.get_by_role("button", name="Light or dark").click()
+    assert tab.evaluate("getComputedStyle(document.body).backgroundColor") != before
+    tab.keyboard.press("Tab")
+    outline = tab.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert outline == "solid"
+    tab.keyboard.press("End")
+    assert tab.get_by_role("button", name="Next").is_disabled()
+    assert not tab.problems
+
+
+def test_slides_are_swiped_on_a_phone(browser, address):
+    with contextlib.closing(browser.new_context(base_url=address, **PHONE)) as context:
+        page = context.new_page()
+        page.goto("slides/00_quickstart.html", wait_until="load")
+        swipe = """(by) => {
+          const target = document.querySelector("h1");
+          const touch = (x) => new Touch({ identifier: 1, target, clientX: x, clientY: 300 });
+          const send = (kind, x, down) => target.dispatchEvent(new TouchEvent(kind,
+            { bubbles: true, touches: down ? [touch(x)] : [], changedTouches: [touch(x)] }));
+          send("touchstart", 200, true);
+          send("touchend", 200 + by, false);
+        }"""
+        for by, number in ((-120, 2), (-20, 2), (120, 1)):
+            page.evaluate(swipe, by)
+            assert page.evaluate(SLIDE)["number"] == number
+
+
+def test_slides_are_printed_one_a_page(tab):
+    name = "slides/04_bce_loss.html"
+    tab.goto(name, wait_until="load")
+    tab.evaluate("() => window.MathJax?.startup?.promise")
+    count = tab.locator("section").count()
+    for paper in ("A4", "Letter"):
+        data = tab.pdf(format=paper, landscape=True)
+        assert len(re.findall(rb"/Type\s*/Page\b", data)) == count
+
+
+def test_slides_work_without_a_server_and_without_scripts(browser):
+    with contextlib.closing(browser.new_context(java_script_enabled=False)) as context:
+        page = context.new_page()
+        page.goto((SITE / "slides" / "07_training_and_gifs.html").as_uri(), wait_until="load")
+        assert page.get_by_role("img").count() >= 5 and not page.get_by_role("button", name="Next").is_visible()
+    page = browser.new_page()
+    page.goto((SITE / "slides" / "07_training_and_gifs.html").as_uri(), wait_until="load")
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate(SLIDE)["number"] == 2 and page.evaluate(SLIDE)["drawn"] == 1
+    page.close()

@@ -87,6 +87,11 @@ def with_ids_on_headings(html: str) -> str:
     return re.sub(section, r'<section\1\3>\4<\5 id="\2">', html)
 
 
+def captioned(html: str) -> str:
+    """Marks the paragraphs that are slanted as a whole: Chinese is not slanted, and shows captions in another way."""
+    return re.sub(r"<p>(<em>(?:(?!</?p>|</em>).)*</em></p>)", r'<p class="said">\1', html, flags=re.DOTALL)
+
+
 def described(doctree) -> str:
     """The first sentences of a page, for who finds its address elsewhere."""
     for paragraph in doctree.findall(nodes.paragraph):
@@ -115,7 +120,7 @@ def setup(app):
     def on_page(app, pagename, templatename, context, doctree):
         chinese = app.config.language == "zh_CN"
         if "body" in context:
-            context["body"] = with_ids_on_headings(context["body"] if chinese else findable(context["body"]))
+            context["body"] = with_ids_on_headings(captioned(context["body"]) if chinese else findable(context["body"]))
         lesson = re.match(r"notebooks/0?(\d+b?)_", pagename)
         if lesson:  # in tabs, bookmarks and among what the search finds
             context["title"] = f"{lesson[1]}. {context['title']}"

@@ -3,6 +3,7 @@
 The checker takes any reasonable form of an answer and never raises. Not here: the exercises, their answers and hints.
 """
 
+import base64
 import csv
 import decimal
 import functools
@@ -13,6 +14,7 @@ import re
 import sys
 import types
 import unicodedata
+import zlib
 from collections.abc import Callable, Sized
 
 import numpy as np
@@ -97,6 +99,13 @@ def check(answer, right, hint: str, *, tolerance: float = 1e-6, then: Callable =
         then(answer)
     except BaseException as error:
         _print(f"Nothing more to show: {_told(error)}")
+
+
+def check_sealed(code: str, **answer) -> None:
+    """Runs a notebook's check whose code zlib and base64 hold out of sight: no secret. Its answer goes by its name."""
+    if not _kept:
+        return _print("Not yet: first run the cell with course.keep, and those above it.")
+    exec(zlib.decompress(base64.b64decode(code)), {**_kept, **answer})
 
 
 def equal(answer, right, tolerance: float = 1e-6) -> bool:

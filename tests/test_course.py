@@ -4,6 +4,7 @@ And the tables that come with the course.
 """
 
 import array
+import base64
 import collections.abc
 import contextlib
 import datetime
@@ -14,6 +15,7 @@ import io
 import re
 import sys
 import types
+import zlib
 
 import keras
 import numpy as np
@@ -331,15 +333,25 @@ CHECKS = (
 
 
 @pytest.mark.parametrize("check", CHECKS)
-def test_an_answer_may_take_any_name(notebook, check, capsys):
+@pytest.mark.parametrize("seal", [False, True])
+def test_an_answer_may_take_any_name(notebook, check, seal, capsys):
+    if seal:
+        packed = base64.b64encode(zlib.compress(check.encode())).decode()
+        check = f"course.check_sealed({packed!r}, answer=answer)"
     exec(TAKEN + check + "\nanswer = 11\n" + check + "\nanswer = None\n" + check, notebook)
     assert capsys.readouterr().out == "Right.\nNot yet: think\nNot answered yet.\n"
-    assert notebook["size"] == 0
+    assert notebook["size"] == 0 and not {"right", "half"} & set(notebook if seal else ())
 
 
 def test_an_answer_keeps_the_names_that_it_took(notebook, capsys):
     exec("size = 7\ndef answer(): return size\ncourse.check(answer, lambda f: f() == size + 2, 'think')", notebook)
     assert capsys.readouterr().out == "Right.\n"
+
+
+def test_a_sealed_check_asks_for_what_it_needs(capsys):
+    course.keep({})
+    course.check_sealed("", answer=5)
+    assert capsys.readouterr().out.startswith("Not yet: first run the cell")
 
 
 def recursive():

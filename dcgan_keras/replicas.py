@@ -36,9 +36,7 @@ def share(loss):
 
 def mean(values: list) -> list:
     """Averages scalars over all replicas, in one message."""
-    if count() == 1:
-        return values
-    return tf.unstack(_context().all_reduce(tf.distribute.ReduceOp.MEAN, tf.stack(values)))
+    return values if count() == 1 else tf.unstack(_context().all_reduce(tf.distribute.ReduceOp.MEAN, tf.stack(values)))
 
 
 def logs(values: dict) -> dict:

@@ -1,6 +1,6 @@
 """The teacher's edition of the notebooks, and a checker for what is handed in.
 
-    python site/classroom.py student [FILE.zip]        # notebooks without solutions and outputs
+    python site/classroom.py student [FILE.zip]        # notebooks without solutions and outputs, their checks sealed
     python site/classroom.py instructor [FILE.zip]     # solutions in place and run: each check says "Right."
     python site/classroom.py check FOLDER [--out FOLDER] [--jobs N] [--seconds 60] [--memory-gb 8]
 
@@ -20,6 +20,7 @@ that sets out to cheat can. Where that matters, run the checker in a container: 
 
 import argparse
 import ast
+import base64
 import builtins
 import collections
 import concurrent.futures
@@ -37,9 +38,11 @@ import subprocess
 import symtable
 import sys
 import tempfile
+import textwrap
 import threading
 import time
 import zipfile
+import zlib
 from pathlib import Path
 
 import chinese
@@ -81,6 +84,7 @@ def solution(cell) -> str:
 
 
 _CHANGES = {"fit", "train_step", "append", "extend", "update", "compile", "set_weights", "load_weights", "assign"}
+_CHANGES |= {"keep"}  # of `course`, which each check uses
 
 
 def names(code: str) -> tuple[set, set, set]:
@@ -124,10 +128,28 @@ def needed(cells, last, also=frozenset()) -> set[int]:
 # The two editions.
 
 
+_CHECK = re.compile(r"\bcourse\.check(_sealed)?\(")
+
+
+def sealed(check: str, answer: str) -> str:
+    """The code of a check, packed so that it shows no answer. That is no secret: whoever wants to can unpack it.
+
+    Args:
+        check: the code.
+        answer: the name that the exercise gives to what it asks for.
+    """
+    packed = textwrap.fill(base64.b64encode(zlib.compress(check.encode(), 9)).decode(), 88)
+    comment = "# The check of this exercise, packed so that it does not show the answer: run it as it is."
+    return f'{comment}\ncourse.check_sealed(\n    """\n{packed}\n""",\n    {answer}={answer},\n)'
+
+
 def student(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """A notebook without solutions and outputs."""
+    """A notebook without solutions and outputs, its checks sealed."""
     from nbconvert.preprocessors import ClearOutputPreprocessor, TagRemovePreprocessor
 
+    for place in exercises(notebook.cells):
+        (answer,) = names(notebook.cells[place].source)[0]
+        notebook.cells[place + 1].source = sealed(notebook.cells[place + 1].source, answer)
     notebook, _ = TagRemovePreprocessor(remove_cell_tags={"solution"}).preprocess(notebook, {})
     return ClearOutputPreprocessor().preprocess(notebook, {})[0]
 
@@ -266,7 +288,7 @@ def answers(notebook, course) -> list[str | None]:
     wanted = [course.cells[place].id for place in exercises(course.cells)]
     by_id = {cell.get("id"): cell for cell in code}
     tagged = [cell for cell in code if "exercise" in tags(cell)]
-    before_check = [cell for cell, after in zip(code, code[1:]) if "course.check(" in after.source]
+    before_check = [cell for cell, after in zip(code, code[1:]) if _CHECK.search(after.source)]
     if not set(wanted) & set(by_id):
         for found in (tagged, before_check):
             if len(found) == len(wanted):
@@ -288,7 +310,7 @@ def own_code(notebook, course) -> list[tuple[str, str]]:
         if cell.get("id") in wanted:
             at = wanted[cell.get("id")]
             found[at], before = ("\n".join(before), ""), []
-        elif "course.check(" in cell.source:
+        elif _CHECK.search(cell.source):
             before, at = [], None
         elif unpinned(cell.source.strip()) not in ours:
             before.append(cell.source)

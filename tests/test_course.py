@@ -4,6 +4,7 @@ And the tables that come with the course.
 """
 
 import array
+import base64
 import collections.abc
 import contextlib
 import datetime
@@ -14,6 +15,7 @@ import io
 import re
 import sys
 import types
+import zlib
 
 import keras
 import numpy as np
@@ -298,11 +300,58 @@ def test_the_reader_can_stop_it():
 
 def test_what_comes_then():
     seen = []
-    assert said(5, 5, then=lambda: seen.append(1)) == "Right.\n" and seen == [1]
-    assert said(6, 5, then=lambda: seen.append(1)) != "Right.\n" and seen == [1]
+    assert said(5, 5, then=seen.append) == "Right.\n" and seen == [5]
+    assert said(6, 5, then=seen.append) != "Right.\n" and seen == [5]
     assert said(None, 5, then=divides) == "Not answered yet.\n"
-    assert said(5, 5, then=lambda: np.zeros(2)) == "Right.\n"
+    assert said(5, 5, then=lambda answer: np.zeros(2)) == "Right.\n"
     assert said(5, 5, then=divides).startswith("Right.\nNothing more to show: your code raised ZeroDivisionError")
+
+
+def test_what_is_right_may_be_computed():
+    assert said(5, lambda: 2 + 3) == said("neither", lambda: {"neither", "none"}) == "Right.\n"
+    assert said(6, lambda: 2 + 3) == f"Not yet: {HINT}\n"
+    assert said("many", lambda: [2, 3]) == "Not yet: this does not fit here: give numbers.\n"
+    assert said(5, lambda: 1 // 0).startswith("Not yet: this does not fit here: ")
+
+
+@pytest.fixture
+def notebook():
+    """The names of one that has kept its own: code is run with exec, as a notebook's cells are."""
+    names = {"__name__": "__main__", "course": course, "seen": []}
+    exec("size = 5\ndef double(x, *, times=2): return sum([x] * times)\nmakes = [lambda: double(size)]", names)
+    exec("course.keep(globals())", names)
+    yield names
+    course.keep({})
+
+
+TAKEN = "size = double = makes = sum = max = 0\nanswer = 10\n"
+CHECKS = (
+    "course.check(answer, lambda: double(size), 'think')",
+    "course.check(answer, lambda answer: answer == max(double(size), 3), 'think', then=lambda it: seen.append(it))",
+    "def right():\n    def half(): return sum([size])\n    return 2 * half()\ncourse.check(answer, right, 'think')",
+)
+
+
+@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("seal", [False, True])
+def test_an_answer_may_take_any_name(notebook, check, seal, capsys):
+    if seal:
+        packed = base64.b64encode(zlib.compress(check.encode())).decode()
+        check = f"course.check_sealed({packed!r}, answer=answer)"
+    exec(TAKEN + check + "\nanswer = 11\n" + check + "\nanswer = None\n" + check, notebook)
+    assert capsys.readouterr().out == "Right.\nNot yet: think\nNot answered yet.\n"
+    assert notebook["size"] == 0 and not {"right", "half"} & set(notebook if seal else ())
+
+
+def test_an_answer_keeps_the_names_that_it_took(notebook, capsys):
+    exec("size = 7\ndef answer(): return size\ncourse.check(answer, lambda f: f() == size + 2, 'think')", notebook)
+    assert capsys.readouterr().out == "Right.\n"
+
+
+def test_a_sealed_check_asks_for_what_it_needs(capsys):
+    course.keep({})
+    course.check_sealed("", answer=5)
+    assert capsys.readouterr().out.startswith("Not yet: first run the cell")
 
 
 def recursive():

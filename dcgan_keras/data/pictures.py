@@ -96,8 +96,7 @@ def reason(error: Exception) -> str:
     if isinstance(error, (SyntaxError, Image.UnidentifiedImageError)):
         return "not a readable image"
     if isinstance(error, (OSError, ValueError)):
-        text = getattr(error, "strerror", None) or str(error)
-        return (text.splitlines() or [type(error).__name__])[0][:100]
+        return ((getattr(error, "strerror", None) or str(error)).splitlines() or [type(error).__name__])[0][:100]
     return f"not a readable image: {type(error).__name__}"
 
 
@@ -137,8 +136,7 @@ def fit_image(
     low, high = _range(image.mode, (np.asarray(band) for _, band in bands())) if deep else (0, 255)
     square = Image.new("L" if channels == 1 else "RGB", (side // block, side // block))
     for row, band in bands():
-        if deep:
-            band = _to_8_bits(np.asarray(band), low, high)
+        band = _to_8_bits(np.asarray(band), low, high) if deep else band
         if band.has_transparency_data:
             band = band.convert("RGBA")
             band = Image.alpha_composite(Image.new("RGBA", band.size, ground), band)

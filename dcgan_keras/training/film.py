@@ -28,8 +28,7 @@ def steps(total_steps: int, frames: int) -> list[int]:
 
     Returns increasing step numbers, the first 0 and the last `total_steps`, fewer than `frames` in a short training.
     """
-    places = np.linspace(0, 1, max(2, frames)) ** 2
-    return [int(step) for step in np.unique(np.rint(places * total_steps))]
+    return [int(step) for step in np.unique(np.rint(np.linspace(0, 1, max(2, frames)) ** 2 * total_steps))]
 
 
 def latents(latent_dim: int, count: int = _ROWS * _COLUMNS, seed: int = _SEED) -> tf.Tensor:
@@ -72,8 +71,7 @@ class Film(keras.callbacks.Callback):
 
 def snapshots(folder: str | Path) -> list[tuple[int, Path]]:
     """Lists what `Film` saved in a folder as pairs of step and path, in the order of the steps."""
-    found = Path(folder).glob("step-*.weights.h5")
-    return sorted((int(path.name.split("-")[1].split(".")[0]), path) for path in found)
+    return sorted((int(path.name.split("-")[1].split(".")[0]), path) for path in Path(folder).glob("step-*.weights.h5"))
 
 
 def make(

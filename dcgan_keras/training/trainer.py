@@ -104,8 +104,7 @@ def train(
         watch += [callbacks.Progress()] * (chief and verbose)
         if done < settings.epochs:
             with devices.explaining_lost_hosts(strategy):
-                batches = devices.distribute(stream, strategy, settings.batch_size)
-                gan.fit(batches, **epochs, callbacks=watch, verbose=0)
+                gan.fit(devices.distribute(stream, strategy, settings.batch_size), **epochs, callbacks=watch, verbose=0)
         if chief:
             _finish(run, gan)
     return gan
@@ -224,8 +223,7 @@ def evaluate(
     Raises ConnectionError if something cannot be downloaded, FileNotFoundError if the run has no generator yet,
     ValueError if there are too few images, or they do not fit the extractor.
     """
-    found = generators(run)
-    network = extractors.load(extractor or run.scored_with)
+    found, network = generators(run), extractors.load(extractor or run.scored_with)
     training, reference, name = runs.real_images(run, seed)
     judge = scores.Judge(network, reference, training, reference_name=name, count=count, seed=seed)
     if name.endswith(runs.HELD_OUT_NAME) and _BEST in found:

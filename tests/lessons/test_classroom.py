@@ -1,14 +1,16 @@
-"""The teacher's edition, and the checker on answers of every kind.
+"""The teacher's edition, the students', and the checker on answers of every kind.
 
 That every solution is right is for `make lessons` (solved.py) to find.
 """
 
+import base64
 import csv
 import json
 import os
 import re
 import sys
 import zipfile
+import zlib
 
 import dcgan_keras
 import nbformat
@@ -51,8 +53,9 @@ def test_students_get_no_solution_and_no_output(tmp_path):
             assert not [cell for cell in notebook.cells if "<summary>Solution" in cell.source]
             code = [cell for cell in notebook.cells if cell.cell_type == "code"]
             assert not [cell for cell in code if cell.outputs or cell.execution_count]
-            written = [cell.source for cell in course.cells if cell.cell_type == "code"]
-            assert [classroom.unpinned(cell.source) for cell in code] == written
+            before = [cell for cell in course.cells if cell.cell_type == "code"]
+            for cell, open_cell in zip(code, before, strict=True):
+                assert (classroom.unpinned(cell.source) == open_cell.source) != ("check" in classroom.tags(cell))
             assert len(notebook.cells) == len(course.cells) - len(classroom.exercises(course.cells))
 
 
@@ -75,7 +78,7 @@ def test_a_zip_says_which_version_it_is_and_installs_that(monkeypatch, tmp_path)
 
     said["branch"], said["status"] = "", " M README.md"
     assert classroom.version() == (f"{dcgan_keras.__version__}, commit {commit}, and changes since", "")
-    assert f'pip install "git+{ADDRESS}" ' in classroom.readme("")
+    assert f'pip install "git+{ADDRESS}" ' in classroom.readme("", "en")
     said["rev-parse"]["--show-toplevel"] = str(ROOT.parent)  # an unpacked copy in somebody's own repository
     assert classroom.version() == (dcgan_keras.__version__, "")
     said["rev-parse"]["--show-toplevel"] = ""
@@ -85,6 +88,38 @@ def test_a_zip_says_which_version_it_is_and_installs_that(monkeypatch, tmp_path)
 def test_git_that_is_missing_says_nothing(monkeypatch):
     monkeypatch.setenv("PATH", "")
     assert classroom._git("rev-parse", "HEAD") == ""
+
+
+SEALED = r'# The check .+\ncourse\.check_sealed\(\n    """\n([\w+/=\n]+)\n""",\n    (\w+)=\2,\n\)'
+
+
+@pytest.mark.parametrize("path", classroom.COURSE, ids=lambda path: path.stem)
+def test_students_checks_show_no_answer(path):
+    """All alike: a comment, the same check packed, and the answer by its name."""
+    course, checks = (
+        read(path),
+        [cell for cell in classroom.student(read(path)).cells if "check" in classroom.tags(cell)],
+    )
+    for place, check in zip(classroom.exercises(course.cells), checks, strict=True):
+        code, answer = re.fullmatch(SEALED, check.source).groups()
+        assert zlib.decompress(base64.b64decode(code)).decode() == course.cells[place + 1].source
+        assert course.cells[place].source.startswith(f"{answer} = None")
+
+
+@pytest.mark.parametrize("name", ["02_convolution", "11_instability"])
+def test_sealed_checks_say_what_the_open_ones_say(name):
+    """Of no answer, of the solution, and of another."""
+    path = ROOT / "notebooks" / f"{name}.ipynb"
+    cells, packed = json.loads(path.read_text(encoding="utf-8"))["cells"], classroom.student(read(path)).cells
+    checks = [cell.source for cell in packed if "check" in classroom.tags(cell)]
+    given = {1: "answer = 12345", 2: "1"}
+    order = classroom._order(cells, {place: n for n, place in enumerate(classroom.exercises(cells))}, solutions(path))
+    for cell in order:
+        if "exercise" in cell:
+            number = cell["exercise"]
+            cell.update(check=checks[number], code=given.get(number, cell["code"]))
+    found = [verdict for verdict, _ in classroom._run(order, seconds=60, memory_gb=8).values()]
+    assert found == ["right", "not yet", "not answered", *["right"] * (len(checks) - 3)]
 
 
 def test_instructors_get_solutions_in_place_and_run():
@@ -292,7 +327,7 @@ def test_changed_checks_and_ids_do_not_matter(tmp_path):
     assert given == ["answer = 0", *(course.cells[place].source for place in classroom.exercises(course.cells)[1:])]
     for cell in notebook.cells:
         if "check" in classroom.tags(cell):
-            cell.source = "course.check(1, 1, '')"
+            cell.source = "course.check_sealed('', answer=1)"
         cell.metadata.pop("tags", None)
     assert classroom.answers(notebook, course)[0] == "answer = 0"
     assert classroom.course_notebook(path, notebook) == CONVOLUTION

@@ -1,12 +1,14 @@
 """What can be said of the notebooks from their JSON alone, and of the copies of them that `make lessons` runs."""
 
 import ast
+import builtins
 import contextlib
 import inspect
 import json
 import pkgutil
 import re
 import subprocess
+import symtable
 import sys
 import textwrap
 from pathlib import Path
@@ -136,13 +138,14 @@ def test_the_copy_for_nbval_asks_for_every_verdict(path, cells):
     assert 3 <= count <= 5 and asked == ["Not yet\n" * 13, "Right.\n"] * count
 
 
-def test_nbval_finds_a_wrong_output_a_wrong_solution_and_a_check_that_takes_anything(tmp_path):
+def test_nbval_finds_a_wrong_output_a_wrong_solution_and_a_check_that_is_wrong(tmp_path):
     """In a notebook with one of each, and one exercise that is as it should be."""
-    setup = "def check(answer, right):\n    print('Right.' if right(answer) else 'Not yet: think')\nfive = 5"
+    setup = "from dcgan_keras import course\nfive, print_five = 5, lambda: print(five)\ncourse.keep(globals())"
     made = nbformat.v4.new_notebook(cells=[solved.cell(setup), solved.cell("print(five)", "6\n")])
-    for solution, right in (("five", "a is five"), ("five + 1", "a is five"), ("five", "True")):
+    is_five = "lambda a: a is five and print_five() is None"
+    for solution, right in (("five", is_five), ("five + 1", is_five), ("five", "lambda a: True"), ("five", "five")):
         made.cells.append(solved.cell("answer = None"))
-        made.cells.append(solved.cell(f"check(answer, lambda a: {right})"))
+        made.cells.append(solved.cell(f"course.check(answer, {right}, 'think')"))
         text = f"<details>\n\n```python\nanswer = {solution}\n```\n\n</details>"
         made.cells.append(nbformat.v4.new_markdown_cell(text, metadata={"tags": ["solution"]}))
         for cell, tag in zip(made.cells[-3:-1], ("exercise", "check")):
@@ -152,7 +155,26 @@ def test_nbval_finds_a_wrong_output_a_wrong_solution_and_a_check_that_takes_anyt
     result = subprocess.run(command, capture_output=True, text=True)
     found = [int(cell) for cell in re.findall(r"^FAILED .*Cell (\d+)", result.stdout, re.MULTILINE)]
     # Two cells, and seven for each exercise: it, its check, two for the zoo, the solution, and two for its verdict.
-    assert found == [1, 2 + 7 + 6, 2 + 14 + 3], result.stdout
+    # The last check takes its `five` from what an answer may have overwritten.
+    assert found == [1, 2 + 7 + 6, 2 + 14 + 3, 2 + 21 + 6], result.stdout
+
+
+def test_checks_use_what_was_kept_before_the_exercises(cells):
+    """A check's functions see what the lesson had named then; around them there are the answer and `course` alone."""
+    (keeps,) = [place for place, cell in enumerate(cells) if source(cell).startswith("course.keep(globals())")]
+    places = classroom.exercises(cells)
+    assert keeps < places[0] and source(cells[keeps - 1]).rstrip().endswith(("## Check yourself", "run both cells."))
+    kept = {name for cell in code_cells(cells[:keeps]) for name in classroom.names(source(cell))[0]}
+    for place in places:
+        outer = symtable.symtable(source(cells[place + 1]), "check", "exec")
+        given = {symbol.get_name() for symbol in outer.get_symbols() if symbol.is_assigned()}
+        used = {symbol.get_name() for symbol in outer.get_symbols() if symbol.is_referenced()}
+        assert used - given <= classroom.names(source(cells[place]))[0] | {"course"}
+        scopes, inner = outer.get_children(), set()
+        for scope in scopes:
+            scopes += scope.get_children()
+            inner |= {each.get_name() for each in scope.get_symbols() if each.is_global()}
+        assert inner <= kept | set(dir(builtins))
 
 
 def test_exercises_use_the_shared_checker_and_half_ask_for_code(cells):

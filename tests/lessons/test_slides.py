@@ -52,7 +52,10 @@ def test_a_slide_of_something_that_is_gone_stops_the_build():
     ):
         with pytest.raises(ValueError):
             ask()
-    assert lesson.sentence("031", "Right, kernel 5") == "Right, kernel 5: a checkerboard of 4, 6 and 9, but for the border."
+    assert (
+        lesson.sentence("031", "Right, kernel 5")
+        == "Right, kernel 5: a checkerboard of 4, 6 and 9, but for the border."
+    )
     assert lesson.section("030") == ("7", "overlaps") and lesson.section("001") == ("", "")
     assert decks.inline("`a*b` is $x < 1$, **not** *so* [here](x.md)") == (
         '<code>a*b</code> is <span class="math">\\(x &lt; 1\\)</span>, <b>not</b> <em>so</em> here'

@@ -66,7 +66,9 @@ def pytest_collection_finish():
 
 
 def from_site(name: str):
-    """Imports a script of `site/`, which is no package."""
+    """Imports a script of `site/`, which is no package. Its scripts find each other, behind all that is installed."""
+    if str(ROOT / "site") not in sys.path:
+        sys.path.append(str(ROOT / "site"))
     spec = importlib.util.spec_from_file_location(name, ROOT / "site" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -3,14 +3,11 @@
 import json
 import os
 import re
-import sys
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, from_site
 
-sys.path.insert(0, str(ROOT / "site"))
-import chinese  # noqa: E402
-
+chinese = from_site("chinese")
 PATHS = [path for path in chinese.sources() if chinese.translation(path).is_file()]
 ENGLISH = "**Two** networks, $x^2$, `np.mean`, 0.27 and 10,000: [there](04_bce_loss.ipynb#4.-The-losses), now."
 CHINESE = "**两个**网络，$x^2$，`np.mean`，0.27 和 10,000：见[那里](04_bce_loss.ipynb#4.-The-losses)，就是现在。"

@@ -100,7 +100,7 @@ function draw({ steps, last, curves, pictures, variety, msPerStep }) {
 function showTime(steps, told, msPerStep) {
   const seconds = ((GOAL - steps) * msPerStep) / 1000;
   const rounded = seconds < 90 ? `${Math.max(10, 10 * Math.round(seconds / 10))} seconds` : `${Math.round(seconds / 60)} minutes`;
-  const left = msPerStep ? `: about ${rounded} left until you can name clothes` : "";
+  const left = msPerStep ? `: about ${rounded} left until you can name some clothes` : "";
   $("time").textContent = steps < GOAL ? `Step ${told} of ${GOAL}${left}.` : `Step ${told}. It goes on until you pause.`;
   $("progress").value = Math.min(steps, GOAL);
   document.title = running ? `Step ${told} – ${title}` : title;

@@ -50,9 +50,10 @@ function draw() {
   drawLosses($("losses"), data.curves, "moves");
   const moves = data.moves.toLocaleString("en");
   const of = places ? places.length : 8;
-  showNumbers({ moves, heaps: `${Math.min(data.heaps, of)} of ${of}` }, "moves", data.last);
+  const heaps = `${Math.min(data.heaps, of)} of ${of}`; // none yet where all points were just removed
+  showNumbers({ moves, heaps }, "moves", data.last);
   const what = places ? "places" : "heaps";
-  const sentence = `Move ${moves}: ${data.heaps} of ${of} ${what} have fakes.`;
+  const sentence = `Move ${moves}: ${heaps} ${what} have fakes.`;
   const real = places ? "Real points where you placed them" : "Real points in eight heaps on a ring";
   $("plane").setAttribute("aria-label", `${real}, and fakes. ${sentence}`);
   say(sentence, running);

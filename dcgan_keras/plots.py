@@ -164,34 +164,3 @@ def show_images(
         for ax, title in zip(axes[:, 0], row_titles):
             ax.text(-0.08, 0.5, title, transform=ax.transAxes, ha="right", va="center", fontsize=9)
     return figure
-
-
-def voxel_view(shares, angle: float = 0.6, *, size: int = 56, tilt: float = 0.45) -> np.ndarray:
-    """Draws what is solid of a shape of voxels, from the front and slightly from above. Near voxels hide far ones.
-
-    Args:
-        shares: of shape (height, depth, width), all of one length, what is inside of each voxel: solid is what is above
-            one half.
-        angle: by which the shape is turned around its upright axis, in radians.
-        size: of the picture, in pixels.
-        tilt: of the view, in radians: 0 is from the side.
-
-    Returns uint8 of shape (size, size, 1): grey, lighter where the surface looks up or to the light, on white.
-    """
-    shares, fine = np.asarray(shares, float), 3  # each voxel is drawn as 3x3x3 points
-    slopes = np.stack(np.gradient(np.pad(shares, 1)), axis=-1)[1:-1, 1:-1, 1:-1]
-    points = np.argwhere((shares > 0.5).repeat(fine, axis=0).repeat(fine, axis=1).repeat(fine, axis=2))
-    normals = -slopes[tuple(points.T // fine)]  # they point out of the shape
-    up, deep, wide = (points.T - fine * len(shares) / 2) / fine
-    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-    right, away = turn @ [wide, deep]
-    to_right, to_back = turn @ normals[:, [2, 1]].T
-    light = (normals[:, 0] + 0.5 * to_right - 0.6 * to_back) / (np.linalg.norm(normals, axis=1) + 1e-6)
-
-    down = -up * np.cos(tilt) - away * np.sin(tilt)
-    order = np.argsort(up * np.sin(tilt) - away * np.cos(tilt))  # from the farthest to the nearest
-    zoom = size / (1.5 * len(shares))
-    row, column = (np.clip(size / 2 + zoom * way[order], 0, size - 1).astype(int) for way in (down, right))
-    picture = np.full((size, size, 1), 255, np.uint8)
-    picture[row, column, 0] = 110 + 65 * np.clip(light[order], -1, 1)
-    return picture

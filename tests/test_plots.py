@@ -112,23 +112,3 @@ def test_a_grid_is_written_to_a_picture_file_alone(tmp_path, name):
     with pytest.raises(ValueError, match=r"ends in \.png, \.jpg, \.jpeg, \.webp, got .*name"):
         plots.save_grid(tmp_path / name, np.zeros((2, 4, 4, 1)), columns=2)
     assert not list(tmp_path.iterdir())
-
-
-def test_voxels_are_seen_from_the_side_that_the_angle_says():
-    shares = np.zeros((8, 8, 8))
-    assert (plots.voxel_view(shares) == 255).all()
-    shares[1:3, 3:5, 6] = 1  # low, in the middle of the depth, at the right
-    for angle, half in ((0, np.s_[:, 28:]), (np.pi, np.s_[:, :28])):
-        picture = plots.voxel_view(shares, angle)
-        assert picture.shape == (56, 56, 1) and picture.dtype == np.uint8
-        dark = picture[..., 0] < 255
-        assert dark.sum() == dark[half].sum() > 20 and dark[28:].sum() == dark.sum()
-
-
-def test_near_voxels_hide_far_ones():
-    near, far = np.zeros((2, 8, 8, 8))
-    near[2:6, :2, 2:6] = 1  # two thick, so that its front and its back are lit otherwise
-    far[2:6, 6:, 2:6] = 1
-    seen = plots.voxel_view(near + far, 0, tilt=0)
-    np.testing.assert_array_equal(seen, plots.voxel_view(near, 0, tilt=0))
-    assert (plots.voxel_view(near, np.pi, tilt=0) != seen).any()

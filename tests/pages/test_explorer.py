@@ -582,13 +582,19 @@ def test_a_film_says_how_far_it_is_and_ends_with_its_generator(visit):
     assert page.locator("#status").inner_text() == "" and page.locator("#gif").is_enabled()
 
 
-@pytest.mark.parametrize(("name", "file"), [("index.html", "fashion.f16"), ("dcgan.html", "clothes.z")])
+LACKING = [("index.html", "fashion.f16"), ("dcgan.html", "clothes.z"), ("dcgan.html", "step-300.f16")]
+
+
+@pytest.mark.parametrize(("name", "file"), LACKING)
 def test_what_cannot_be_loaded_is_said_so(browser, address, name, file):
     with contextlib.closing(browser.new_context()) as context:
         page = context.new_page()
         page.route(f"**/{file}", lambda route: route.fulfill(status=404))
         page.goto(address + name)
         page.get_by_role("alert").filter(has_text="could not be loaded").wait_for()
+        if file.startswith("step"):  # without that state it starts from nothing
+            page.wait_for_function("document.getElementById('steps').textContent === '0'")
+            assert page.get_by_label("nothing").is_checked()
 
 
 # ---- the ring game

@@ -176,7 +176,10 @@ def lay_out(papers: list[str]) -> None:
         "{{stamps}}": to_print("stamps", "Stamps to cut out"),
         "{{slides}}": ", ".join(slides),
         "{{toctrees}}": toctree("The course", [f"{each['name']} <notebooks/{each['file'][:-6]}>" for each in lessons()])
-        + toctree("Beside it", ["teaching", "run_folder", "commands", "notebooks/faq", "notebooks/python", "terms"])
+        + toctree(
+            "Beside it",
+            ["teaching", "sessions", "run_folder", "commands", "notebooks/faq", "notebooks/python", "terms"],
+        )
         + toctree(
             "Evidence", ["measured", "assets/tables/README", "assets/data/README", "assets/weights/README", "cite"]
         ),

@@ -203,7 +203,7 @@ def lay_out(papers: list[str], language: str = "en") -> None:
         return ", ".join([f'<a href="{name}.html">{say(what)}</a>', *pdfs])
 
     slides = [f'<a href="slides/{name}.html">{name.split("_")[0]}</a>' for name in decks.decks()]
-    beside = ["teaching", "run_folder", "commands", "notebooks/faq", "notebooks/python", "terms"]
+    beside = ["teaching", "sessions", "run_folder", "commands", "notebooks/faq", "notebooks/python", "terms"]
     evidence = ["measured", "assets/tables/README", "assets/data/README", "assets/weights/README", "cite"]
     course = [f"{each['name']} <notebooks/{each['file'][:-6]}>" for each in lessons(language)]
     filled = {

@@ -121,6 +121,8 @@ def setup(app):
         chinese = app.config.language == "zh_CN"
         if "body" in context:
             context["body"] = with_ids_on_headings(captioned(context["body"]) if chinese else findable(context["body"]))
+            if pagename == "sessions":  # it names every subject, and explains none
+                context["body"] = context["body"].replace("<section", '<section data-pagefind-weight="0.1"', 1)
         lesson = re.match(r"notebooks/0?(\d+b?)_", pagename)
         if lesson:  # in tabs, bookmarks and among what the search finds
             context["title"] = f"{lesson[1]}. {context['title']}"

@@ -14,12 +14,14 @@ import copy
 import importlib.util
 import inspect
 import re
+import sys
 import textwrap
 from pathlib import Path
 
 import nbformat
 
 ROOT = Path(__file__).parents[2]
+sys.path.append(str(ROOT / "site"))  # where the script below finds its neighbours
 spec = importlib.util.spec_from_file_location("classroom", ROOT / "site" / "classroom.py")
 classroom = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(classroom)

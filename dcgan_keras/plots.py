@@ -4,6 +4,8 @@ Images keep a fixed scale, -1 is black and 1 is white, so that a washed-out samp
 opaque white, so that every picture reads in dark mode too. Nothing here knows a network.
 """
 
+import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -24,8 +26,10 @@ _STYLE: dict = {
 
 
 def use_style() -> None:
-    """Makes all later matplotlib figures look like the course's."""
+    """Makes all later matplotlib figures look like the course's. Warns in a notebook whose backend shows none."""
     plt.rcParams.update(_STYLE)
+    if plt.get_backend().lower() == "agg" and "ipykernel" in sys.modules:
+        warnings.warn("MPLBACKEND=Agg shows no figure in a notebook: start Jupyter without it.", stacklevel=2)
 
 
 def to_uint8(images) -> np.ndarray:

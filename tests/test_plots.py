@@ -112,3 +112,13 @@ def test_a_grid_is_written_to_a_picture_file_alone(tmp_path, name):
     with pytest.raises(ValueError, match=r"ends in \.png, \.jpg, \.jpeg, \.webp, got .*name"):
         plots.save_grid(tmp_path / name, np.zeros((2, 4, 4, 1)), columns=2)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("backend", "module", "words"), [("agg", "ipykernel", 1), ("agg", "other", 0), ("svg", "ipykernel", 0)]
+)
+def test_a_notebook_that_shows_no_figure_is_told_so(monkeypatch, recwarn, backend, module, words):
+    monkeypatch.setattr(plots.plt, "get_backend", lambda: backend)
+    monkeypatch.setattr(plots.sys, "modules", {module: None})
+    plots.use_style()
+    assert [str(each.message).startswith("MPLBACKEND=Agg shows no figure") for each in recwarn] == [True] * words

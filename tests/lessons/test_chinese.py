@@ -122,7 +122,8 @@ def test_the_chinese_readme_has_the_lessons_and_the_way_without_github():
     assert needed - {"tensorflow"} == (written - {"jupyter", "imageio"}) | {"keras", "numpy", "h5py"}  # TensorFlow's
     import dcgan_keras
 
-    assert ours.count(f"dcgan_keras-{dcgan_keras.__version__}-py3-none-any.whl") == 2
+    wheel = f"dcgan_keras-{dcgan_keras.__version__}-py3-none-any.whl"  # as the site's build names it
+    assert ours.count(wheel) == 2 and wheel in (ROOT / "site" / "index.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("path", PATHS, ids=[path.stem for path in PATHS])

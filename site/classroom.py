@@ -748,7 +748,7 @@ def main(arguments: list[str] | None = None) -> None:
     verbs = parser.add_subparsers(dest="verb", required=True)
     for verb in ("student", "instructor"):
         made = verbs.add_parser(verb, help=f"write the {verb} notebooks as a zip")
-        made.add_argument("file", type=Path, nargs="?", default=ROOT / "build" / "classroom" / f"{verb}.zip")
+        made.add_argument("file", type=Path, nargs="?", help="build/classroom/..., unless given")
         made.add_argument("--language", choices=("en", "zh_CN"), default="en")
     checking = verbs.add_parser("check", help="check a folder of handed-in notebooks")
     checking.add_argument("folder", type=Path)
@@ -760,10 +760,10 @@ def main(arguments: list[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     if given.verb == "serve":
         _serve(given.folder)
-    elif given.verb == "student":
-        pack_students(given.file, given.language)
-    elif given.verb == "instructor":
-        pack_instructors(given.file, given.language)
+    elif given.verb in ("student", "instructor"):
+        name = given.verb + ("-zh" if given.language == "zh_CN" else "")
+        pack = pack_students if given.verb == "student" else pack_instructors
+        pack(given.file or ROOT / "build" / "classroom" / f"{name}.zip", given.language)
     else:
         if not given.folder.is_dir():
             parser.error(f"{given.folder} is no folder.")

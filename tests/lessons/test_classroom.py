@@ -85,6 +85,22 @@ def test_a_zip_says_which_version_it_is_and_installs_that(monkeypatch, tmp_path)
     assert classroom.version() == (dcgan_keras.__version__, "")
 
 
+def test_what_was_handed_in_may_be_of_the_chinese_edition(tmp_path, monkeypatch):
+    """Known by its Chinese title though the file has another name, its answers by their cells; packed with its README."""
+    monkeypatch.setattr(classroom, "COURSE", [CONVOLUTION])
+    classroom.pack_students(tmp_path / "student.zip", "zh_CN")
+    with zipfile.ZipFile(tmp_path / "student.zip") as archive:
+        assert "学生版" in archive.read("dcgan/README.txt").decode()
+        notebook = nbformat.reads(archive.read("dcgan/02_convolution.ipynb").decode(), as_version=4)
+    titles = [cell.source.splitlines()[0] for cell in notebook.cells if cell.cell_type == "markdown"]
+    assert re.search("[\u4e00-\u9fff]", titles[0]) and not any("Solution" in title for title in titles)
+    course = read(CONVOLUTION)
+    for number, place in enumerate(classroom.exercises(course.cells)):
+        next(cell for cell in notebook.cells if cell.id == course.cells[place].id).source = f"answer = {number}"
+    assert classroom.course_notebook(tmp_path / "作业.ipynb", notebook) == CONVOLUTION
+    assert classroom.answers(notebook, course) == [f"answer = {number}" for number in range(5)]
+
+
 def test_git_that_is_missing_says_nothing(monkeypatch):
     monkeypatch.setenv("PATH", "")
     assert classroom._git("rev-parse", "HEAD") == ""

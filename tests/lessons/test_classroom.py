@@ -86,7 +86,7 @@ def test_a_zip_says_which_version_it_is_and_installs_that(monkeypatch, tmp_path)
 
 
 def test_what_was_handed_in_may_be_of_the_chinese_edition(tmp_path, monkeypatch):
-    """Known by its Chinese title though the file has another name, its answers by their cells; packed with its README."""
+    """Known by its Chinese title though the file has another name, its answers by their cells."""
     monkeypatch.setattr(classroom, "COURSE", [CONVOLUTION])
     classroom.pack_students(tmp_path / "student.zip", "zh_CN")
     with zipfile.ZipFile(tmp_path / "student.zip") as archive:

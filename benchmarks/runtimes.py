@@ -246,7 +246,8 @@ def runtimes(generator, folder: Path):
 
     export.to_saved_model(generator, folder / "saved_model")
     loaded = tf.saved_model.load(str(folder / "saved_model"))
-    yield "SavedModel", "tensorflow", lambda latents: loaded.serve(tf.constant(latents)).numpy(), folder / "saved_model"
+    draw = lambda latents: loaded.serve(tf.constant(latents))["image"].numpy()  # noqa: E731
+    yield "SavedModel", "tensorflow", draw, folder / "saved_model"
 
     if importlib.util.find_spec("ai_edge_litert"):
         from ai_edge_litert.interpreter import Interpreter
@@ -255,7 +256,7 @@ def runtimes(generator, folder: Path):
         lite = Interpreter(str(folder / "generator.tflite"), num_threads=1)
         runner = lite.get_signature_runner("serving_default")
         # A copy: what the runner gives is its own memory, and the next call writes over it.
-        draw = lambda latents: np.array(*runner(latent=latents).values())  # noqa: E731
+        draw = lambda latents: np.array(runner(latent=latents)["image"])  # noqa: E731
         yield "LiteRT", "ai-edge-litert", draw, folder / "generator.tflite"
 
     if all(map(importlib.util.find_spec, ("onnxruntime", "tf2onnx", "onnx"))):

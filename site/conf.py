@@ -75,6 +75,10 @@ def findable(html: str) -> str:
         endings = " ".join(run[0][start:] for start in range(1, len(run[0]) - 1))
         return f'<span lang="zh" data-endings="{endings}" data-pagefind-index-attrs="data-endings">{run[0]}</span>'
 
+    # A term counts most where it is introduced: in bold, the Chinese one after it.
+    html = re.sub(
+        r"<strong>([^<]+)</strong>(?= \([\u4e00-\u9fff])", r'<strong data-pagefind-weight="10">\1</strong>', html
+    )
     texts = re.split(r"(<(?:script|style)\b.*?</(?:script|style)>|<[^>]*>)", html, flags=re.DOTALL)
     texts[::2] = [_CHINESE.sub(with_endings, text) for text in texts[::2]]
     # What is explained comes before what is only computed.

@@ -532,7 +532,12 @@ def test_a_link_brings_the_picture_back(visit):
         assert page.get_by_role("radio", name="coat").is_checked()
         assert page.get_by_label("Clothes by class").is_checked()
         assert np.abs(pixels(page).astype(int) - shown[name][0]).max() <= (1 if name == "z" else 0)
-        assert told_by(page) == shown[name][1]
+        told, before = told_by(page), shown[name][1]
+        if name == "z":  # whose numbers are rounded, so that a last digit may be the next one
+            places, old = ([float(each.replace("−", "-")) for each in one[0]] for one in (told, before))
+            np.testing.assert_allclose(places, old, atol=0.11)
+            told, before = told[1:], before[1:]
+        assert told == before
         assert page.locator("#link-problem").inner_text() == ""
         assert page.locator("#undo").is_disabled()
 

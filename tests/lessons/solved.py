@@ -29,7 +29,7 @@ spec.loader.exec_module(classroom)
 WRONG = '-12345, "abc", "", [], {}, [1, [2, 3]], float("nan"), 1j, b"\\0", print, lambda *a: 1 / 0, lambda: None, type'
 VERDICTS = ("Right.", "Not yet", "Not answered yet.")
 SAID = f"""\
-for line in said.stdout.splitlines():
+for line in the_check_said.stdout.splitlines():
     if line.startswith({VERDICTS}):
         print(line.partition(":")[0])"""
 
@@ -45,7 +45,7 @@ def cell(source, expected=None):
 
 def checked(check, expected, then=""):
     """A check that draws and prints for itself, and the verdicts that it has given, after `then`."""
-    return [cell(f"%%capture said\n{check}"), cell(then + SAID, expected)]
+    return [cell(f"%%capture the_check_said\n{check}"), cell(then + SAID, expected)]
 
 
 def take_names(names, answer, solution, taken):

@@ -177,7 +177,8 @@ class SpectralConv2D(_Spectral, keras.layers.Conv2D):
     """Keras's Conv2D with spectral normalisation (arXiv 1802.05957)."""
 
     def _call_with(self, inputs, kernel):
-        return _finished(self, tf.nn.conv2d(inputs, tf.cast(kernel, inputs.dtype), self.strides, self.padding.upper()))
+        kernel = tf.cast(kernel, inputs.dtype)
+        return _finished(self, tf.nn.conv2d(inputs, kernel, self.strides, self.padding.upper()))
 
 
 @keras.saving.register_keras_serializable("dcgan_keras")

@@ -168,7 +168,9 @@ def clusters(generator: keras.Model) -> int:
 def shown(generator: keras.Model, latents, labels=None):
     """Returns which kinds images are to show: what the generator chooses by latent vectors (batch, latent_dim), as
     float (batch, clusters), a 1 for the kind; of other generators, the labels."""
-    return generator.get_layer(_PICK)(generator.get_layer(_PASSED)(latents)) if clusters(generator) else labels
+    if not clusters(generator):
+        return labels
+    return generator.get_layer(_PICK)(generator.get_layer(_PASSED)(latents))
 
 
 def latent_dim(generator: keras.Model) -> int:
@@ -193,7 +195,8 @@ def with_labels(network: keras.Model, inputs, labels=None):
     count = classes(network)
     if not count:
         return inputs
-    labels = keras.ops.arange(keras.ops.shape(inputs)[0]) % count if labels is None else labels
+    if labels is None:
+        labels = keras.ops.arange(keras.ops.shape(inputs)[0]) % count
     inputs, labels = map(keras.ops.convert_to_tensor, (inputs, labels))
     if len(labels.shape) != 1:
         return [inputs, keras.ops.cast(labels, "float32")]

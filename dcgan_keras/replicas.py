@@ -36,7 +36,9 @@ def share(loss):
 
 def mean(values: list) -> list:
     """Averages scalars over all replicas, in one message."""
-    return values if count() == 1 else tf.unstack(_context().all_reduce(tf.distribute.ReduceOp.MEAN, tf.stack(values)))
+    if count() == 1:
+        return values
+    return tf.unstack(_context().all_reduce(tf.distribute.ReduceOp.MEAN, tf.stack(values)))
 
 
 def logs(values: dict) -> dict:

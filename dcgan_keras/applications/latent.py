@@ -119,7 +119,8 @@ def search(
         raise ValueError("The search left the finite numbers: take a smaller learning_rate, or look at the measure.")
     parts = [generator(latents[start : start + _BATCH], training=False) for start in range(0, len(latents), _BATCH)]
     images = np.concatenate([np.asarray(part, np.float32) for part in parts])
-    rows = losses.reshape(restarts, count).T.argsort(axis=1, kind="stable") * count + np.arange(count)[:, np.newaxis]
+    order = losses.reshape(restarts, count).T.argsort(axis=1, kind="stable")
+    rows = order * count + np.arange(count)[:, np.newaxis]
     return Found(latents[rows], images[rows], losses[rows])
 
 

@@ -66,7 +66,8 @@ def inpaint(
         raise ValueError(f"The hole takes {'all' if hole.all() else 'none'} of the picture: it must leave some of it.")
     measure = _around(hole.tobytes(), hole.shape)
     found = latent.search(generator, measure, measure(images).numpy(), prior=prior, **search).images
-    return _restored(np.where(hole[..., np.newaxis], found, images[:, np.newaxis]), measure(found[:, 0] - images))
+    pasted = np.where(hole[..., np.newaxis], found, images[:, np.newaxis])
+    return _restored(pasted, measure(found[:, 0] - images))
 
 
 def denoise(generator: keras.Model, images: np.ndarray, *, prior: float = _PRIOR, **search) -> Restored:

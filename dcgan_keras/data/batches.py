@@ -87,7 +87,8 @@ def make_stream(
     """
     steps, batch = _batches(images, labels, batch_size, seed)
     positions = tf.data.Dataset.range(first_epoch * steps, tf.int64.max)
-    return positions.map(batch, num_parallel_calls=1, deterministic=True).prefetch(2).with_options(_options())
+    batches = positions.map(batch, num_parallel_calls=1, deterministic=True).prefetch(2)
+    return batches.with_options(_options())
 
 
 def _batches(images, labels, batch_size: int, seed: int):

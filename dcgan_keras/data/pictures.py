@@ -96,7 +96,8 @@ def reason(error: Exception) -> str:
     if isinstance(error, (SyntaxError, Image.UnidentifiedImageError)):
         return "not a readable image"
     if isinstance(error, (OSError, ValueError)):
-        return ((getattr(error, "strerror", None) or str(error)).splitlines() or [type(error).__name__])[0][:100]
+        text = getattr(error, "strerror", None) or str(error)
+        return (text.splitlines() or [type(error).__name__])[0][:100]
     return f"not a readable image: {type(error).__name__}"
 
 
@@ -136,7 +137,8 @@ def fit_image(
     low, high = _range(image.mode, (np.asarray(band) for _, band in bands())) if deep else (0, 255)
     square = Image.new("L" if channels == 1 else "RGB", (side // block, side // block))
     for row, band in bands():
-        band = _to_8_bits(np.asarray(band), low, high) if deep else band
+        if deep:
+            band = _to_8_bits(np.asarray(band), low, high)
         if band.has_transparency_data:
             band = band.convert("RGBA")
             band = Image.alpha_composite(Image.new("RGBA", band.size, ground), band)

@@ -108,7 +108,8 @@ def kid(
         raise ValueError(f"{wanted}, got {subset_size} and {subsets}.")
     if subset_size == len(real) == len(fake):  # all subsets are one and the same
         return Estimate(float(_mmd(real, fake)), 0.0)
-    rng, values = np.random.default_rng(seed), []
+    rng = np.random.default_rng(seed)
+    values = []
     for _ in range(subsets):
         x, y = (part[rng.choice(len(part), subset_size, replace=False)] for part in (real, fake))
         values.append(_mmd(x, y))
@@ -136,7 +137,8 @@ def inception_score(probabilities: np.ndarray, *, splits: int = 10) -> Estimate:
         raise ValueError(f"splits must be from 1 to the {len(probabilities)} rows, got {splits}.")
     parts = np.array_split(probabilities, splits)
     scores = [np.exp(np.mean([_kl(row, part.mean(axis=0)) for row in part])) for part in parts]
-    return Estimate(float(np.mean(scores)), float(np.std(scores, ddof=1) / np.sqrt(splits) if splits > 1 else 0.0))
+    spread = np.std(scores, ddof=1) / np.sqrt(splits) if splits > 1 else 0.0
+    return Estimate(float(np.mean(scores)), float(spread))
 
 
 def precision_recall(real_features: np.ndarray, fake_features: np.ndarray, *, k: int = 3) -> _Manifolds:
@@ -163,7 +165,8 @@ def precision_recall(real_features: np.ndarray, fake_features: np.ndarray, *, k:
         in_real[rows] = inside.sum(axis=1)
         covered |= inside.any(axis=0)
         in_fake |= (distances <= fake_radii[rows, None]).any(axis=0)
-    return _Manifolds(*map(float, ((in_real > 0).mean(), in_fake.mean(), in_real.mean() / k, covered.mean())))
+    shares = (in_real > 0).mean(), in_fake.mean(), in_real.mean() / k, covered.mean()
+    return _Manifolds(*map(float, shares))
 
 
 def nearest_neighbours(queries: np.ndarray, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -249,7 +252,8 @@ def modes(points: np.ndarray, centers: np.ndarray, deviation: float, least: int 
     nearest, distances = nearest_neighbours(points, centers)
     good = distances <= 3 * deviation
     captured = np.bincount(nearest[good], minlength=len(centers)) >= least
-    return _Modes(int(captured.sum()), float(good.mean()), reverse_kl(np.bincount(nearest, minlength=len(centers))))
+    counts = np.bincount(nearest, minlength=len(centers))
+    return _Modes(int(captured.sum()), float(good.mean()), reverse_kl(counts))
 
 
 def _mmd(x, y) -> float:

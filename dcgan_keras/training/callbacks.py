@@ -271,7 +271,8 @@ class Progress(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         self.seen = self.before + batch + 1
         if self.live:
-            self.bar.update(self.seen, [(name, logs[name]) for name in _LOSSES], finalize=self.seen == self.bar.target)
+            losses = [(name, logs[name]) for name in _LOSSES]
+            self.bar.update(self.seen, losses, finalize=self.seen == self.bar.target)
 
     def on_epoch_end(self, epoch, logs=None):
         epochs = self.params["epochs"]

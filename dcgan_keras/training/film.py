@@ -28,7 +28,8 @@ def steps(total_steps: int, frames: int) -> list[int]:
 
     Returns increasing step numbers, the first 0 and the last `total_steps`, fewer than `frames` in a short training.
     """
-    return [int(step) for step in np.unique(np.rint(np.linspace(0, 1, max(2, frames)) ** 2 * total_steps))]
+    places = np.linspace(0, 1, max(2, frames)) ** 2
+    return [int(step) for step in np.unique(np.rint(places * total_steps))]
 
 
 def latents(latent_dim: int, count: int = _ROWS * _COLUMNS, seed: int = _SEED) -> tf.Tensor:
@@ -71,7 +72,8 @@ class Film(keras.callbacks.Callback):
 
 def snapshots(folder: str | Path) -> list[tuple[int, Path]]:
     """Lists what `Film` saved in a folder as pairs of step and path, in the order of the steps."""
-    return sorted((int(path.name.split("-")[1].split(".")[0]), path) for path in Path(folder).glob("step-*.weights.h5"))
+    found = Path(folder).glob("step-*.weights.h5")
+    return sorted((int(path.name.split("-")[1].split(".")[0]), path) for path in found)
 
 
 def make(

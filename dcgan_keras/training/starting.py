@@ -56,7 +56,8 @@ def begin(
         warnings.warn(f"Nothing bounds the discriminator, which the loss 'wasserstein' needs: {advice}.", stacklevel=2)
     runs.check_images(run, images)
     devices.check_batch(run.settings.batch_size, strategy)
-    run = run if folder else dataclasses.replace(run, folder=runs.new_folder("runs", preset))
+    if not folder:
+        run = dataclasses.replace(run, folder=runs.new_folder("runs", preset))
     return (runs.create(run) if devices.is_chief(strategy) else run), images
 
 

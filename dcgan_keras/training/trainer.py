@@ -104,7 +104,8 @@ def train(
         watch += [callbacks.Progress()] * (chief and verbose)
         if done < settings.epochs:
             with devices.explaining_lost_hosts(strategy):
-                gan.fit(devices.distribute(stream, strategy, settings.batch_size), **epochs, callbacks=watch, verbose=0)
+                batches = devices.distribute(stream, strategy, settings.batch_size)
+                gan.fit(batches, **epochs, callbacks=watch, verbose=0)
         if chief:
             _finish(run, gan)
     return gan
@@ -223,7 +224,8 @@ def evaluate(
     Raises ConnectionError if something cannot be downloaded, FileNotFoundError if the run has no generator yet,
     ValueError if there are too few images, or they do not fit the extractor.
     """
-    found, network = generators(run), extractors.load(extractor or run.scored_with)
+    found = generators(run)
+    network = extractors.load(extractor or run.scored_with)
     training, reference, name = runs.real_images(run, seed)
     judge = scores.Judge(network, reference, training, reference_name=name, count=count, seed=seed)
     if name.endswith(runs.HELD_OUT_NAME) and _BEST in found:

@@ -47,13 +47,17 @@ SCREENS = {
 PATIENCE = 120  # seconds for a page
 
 
-class Compressing(http.server.SimpleHTTPRequestHandler):
-    """Serves texts compressed, as GitHub Pages does."""
-
-    protocol_version = "HTTP/1.1"
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """Serves files without a line for each."""
 
     def log_message(self, *_):
         pass
+
+
+class Compressing(Quiet):
+    """Serves texts compressed, as GitHub Pages does."""
+
+    protocol_version = "HTTP/1.1"
 
     def end_headers(self):
         self.send_header("Cache-Control", "no-store")
@@ -71,6 +75,19 @@ class Compressing(http.server.SimpleHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
+
+
+@contextlib.contextmanager
+def opened(site: Path, handler: type):
+    """A Chromium and the address of the site while a handler serves it. SystemExit where there is no Chromium."""
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if not chromium:
+        raise SystemExit("There is no Chromium: install chromium.")
+    serving = functools.partial(handler, directory=str(site))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), serving) as server, sync_playwright() as play:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield play.chromium.launch(executable_path=chromium), f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 def picture(page) -> np.ndarray:
@@ -116,14 +133,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if not (arguments.site / "index.html").is_file():
         raise SystemExit(f"There is no site in {arguments.site}: run make site first.")
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if not chromium:
-        raise SystemExit("There is no Chromium: install chromium.")
-    handler = functools.partial(Compressing, directory=str(arguments.site))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server, sync_playwright() as play:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        browser = play.chromium.launch(executable_path=chromium)
-        address = f"http://127.0.0.1:{server.server_port}/index.html"
+    with opened(arguments.site, Compressing) as (browser, root):
+        address = f"{root}/index.html"
         visit(browser, address, SCREENS["1280x900"], None)  # the first page of a browser is slower than all others
         for line, rule in LINES.items():
             for screen, settings in SCREENS.items():
@@ -133,7 +144,6 @@ def main() -> None:
                     f"{name} {value:.{1 if name.endswith('s') else 0}f}" for name, value in medians.items()
                 )
                 print(f"{line:14s} {screen:9s} {numbers}", flush=True)
-        server.shutdown()
 
 
 if __name__ == "__main__":

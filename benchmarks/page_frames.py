@@ -13,14 +13,10 @@ Needs Chromium and tests/browser.txt.
 
 import argparse
 import contextlib
-import functools
-import http.server
-import shutil
-import threading
 from pathlib import Path
 
 import numpy as np
-from playwright.sync_api import sync_playwright
+from first_film import Quiet, opened
 
 FRAMES = """(seconds) => new Promise((done) => {
   const times = [];
@@ -31,13 +27,6 @@ FRAMES = """(seconds) => new Promise((done) => {
   };
   requestAnimationFrame(note);
 })"""
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    """Serves files without a line for each."""
-
-    def log_message(self, *_):
-        pass
 
 
 def frames(browser, address: str, slower: float, seconds: float) -> np.ndarray:
@@ -60,16 +49,10 @@ def main() -> None:
     arguments = parser.parse_args()
     if not (arguments.site / "explorer").is_dir():
         raise SystemExit(f"There is no site in {arguments.site}: run make site first.")
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if not chromium:
-        raise SystemExit("There is no Chromium: install chromium.")
-    handler = functools.partial(Quiet, directory=str(arguments.site))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server, sync_playwright() as play:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    with opened(arguments.site, Quiet) as (browser, root):
         for name in arguments.pages:
             for slower in arguments.slower:
-                address = f"http://127.0.0.1:{server.server_port}/explorer/{name}"
+                address = f"{root}/explorer/{name}"
                 times = frames(browser, address, slower, arguments.seconds)
                 middle, late = np.percentile(times, [50, 95])
                 print(
@@ -77,8 +60,6 @@ def main() -> None:
                     f"longest {times.max():.0f} ms ({len(times)} frames)",
                     flush=True,
                 )
-        browser.close()
-        server.shutdown()
 
 
 if __name__ == "__main__":

@@ -13,15 +13,10 @@ Needs Chromium and tests/browser.txt.
 
 import argparse
 import contextlib
-import functools
-import http.server
-import shutil
 import statistics
-import threading
 from pathlib import Path
 
-from first_film import Compressing
-from playwright.sync_api import sync_playwright
+from first_film import Compressing, opened
 
 PAGES = ["index.html", "notebooks/00_quickstart.html", "notebooks/04_bce_loss.html"]
 PATIENCE = 120_000  # milliseconds for a page
@@ -63,23 +58,15 @@ def main() -> None:
     missing = [name for name in arguments.pages if not (arguments.site / name).is_file()]
     if missing:
         raise SystemExit(f"{arguments.site} has no {', '.join(missing)}: run make site first.")
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if not chromium:
-        raise SystemExit("There is no Chromium: install chromium.")
-    handler = functools.partial(Compressing, directory=str(arguments.site))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server, sync_playwright() as play:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    with opened(arguments.site, Compressing) as (browser, root):
         for name in arguments.pages:
-            address = f"http://127.0.0.1:{server.server_port}/{name}"
+            address = f"{root}/{name}"
             rounds = [
                 visit(browser, address, arguments.mbit, arguments.latency) for _ in range(max(1, arguments.rounds))
             ]
             medians = {key: statistics.median(each[key] for each in rounds) for key in rounds[0]}
             numbers = "   ".join(f"{key} {medians[key]:.1f} s" for key in ("text", "largest", "loaded"))
             print(f"{name:32s} {numbers}   {medians['kB']:,.0f} kB", flush=True)
-        browser.close()
-        server.shutdown()
 
 
 if __name__ == "__main__":

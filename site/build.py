@@ -30,7 +30,7 @@ import words
 ROOT = Path(__file__).parents[1]
 SITE = ROOT / "site"
 PAGES = {"en": ROOT / "build" / "pages", "zh_CN": ROOT / "build" / "pages-zh"}  # what Sphinx reads, by its language
-GITHUB = re.search(r'Homepage = "(.*)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))[1]
+GITHUB = address.of_the_repository()
 ADDRESS = address.of_the_site()
 COLAB = GITHUB.replace("github.com", "colab.research.google.com/github") + "/blob/main/notebooks/"
 RAW = GITHUB.replace("github.com", "raw.githubusercontent.com") + "/main/"
@@ -180,7 +180,7 @@ def toctree(caption: str, entries: list[str]) -> str:
 
 def lay_out(papers: list[str], language: str = "en") -> None:
     """Writes everything that Sphinx reads for a language."""
-    pages, say, known = PAGES[language], words.of(language), chinese.all_anchors()
+    pages, say, known = PAGES[language], words.of(language), chinese.all_anchors() if language != "en" else {}
     shutil.rmtree(pages, ignore_errors=True)
     (pages / "notebooks").mkdir(parents=True)
 
@@ -192,7 +192,7 @@ def lay_out(papers: list[str], language: str = "en") -> None:
     for lesson in lessons(language):
         path = ROOT / "notebooks" / lesson["file"]
         made = chinese.notebook(path, known) if language != "en" else json.loads(path.read_text(encoding="utf-8"))
-        shown = notebook_page(nbformat.from_dict(nbformat.reads(json.dumps(made), as_version=4)), path.name, language)
+        shown = notebook_page(nbformat.reads(json.dumps(made), as_version=4), path.name, language)
         nbformat.write(shown, pages / "notebooks" / path.name)
     for name in KEPT:
         (pages / name).parent.mkdir(parents=True, exist_ok=True)

@@ -45,6 +45,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
+import address
 import chinese
 import nbformat
 
@@ -224,11 +225,10 @@ def unpinned(code: str) -> str:
 
 def readme(edition: str, language: str) -> str:
     """The README of a zip: which version, what to install, how to open a notebook and hand it in."""
-    address = re.search(r'Homepage = "(.*)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))[1]
     required = (ROOT / "requirements.txt").read_text(encoding="utf-8")
     packages = re.search(r"# The notebooks\.\n((?:\S.*\n)+)", required)[1].split()
     words, pin = version()
-    filled = {"edition": edition, "version": words, "address": address, "pin": pin}
+    filled = {"edition": edition, "version": words, "address": address.of_the_repository(), "pin": pin}
     folder = ROOT / "site" / ("zh" if language == "zh_CN" else "")
     text = (folder / "handout.txt").read_text(encoding="utf-8")
     return text.format(**filled, packages=" ".join(f'"{each}"' for each in packages))

@@ -3,7 +3,8 @@
     make address URL=https://github.com/owner/name
 
 The address is written down once, as Homepage in pyproject.toml, and is otherwise the beginning of links: badges of
-Colab, lines that install the package from GitHub, raw files, the site at owner.github.io/name. Nothing else changes.
+Colab, lines that install the package from GitHub, raw files, the site at owner.github.io/name; and the folder that a
+hub opens. Nothing else changes.
 """
 
 import os
@@ -20,6 +21,8 @@ NOT_WRITTEN_BY_HAND = {"build", "dist", "node_modules", "runs"}
 def beginnings(url: str) -> list[str]:
     """Lists what links to a repository begin with: itself, its notebooks in Colab, its raw files, its site.
 
+    The last is no link: the folder that a hub opens after it has cloned the repository.
+
     Raises:
         ValueError: if it is no address of a repository on GitHub.
     """
@@ -32,6 +35,7 @@ def beginnings(url: str) -> list[str]:
     return [
         *(f"https://{place}/{owner}/{name}" for place in places),
         f"https://{site}" if name.lower() == site else f"https://{site}/{name}",
+        f"urlpath=lab/tree/{name}",
     ]
 
 
@@ -43,7 +47,7 @@ def of_the_repository(root: Path = ROOT) -> str:
 
 def of_the_site() -> str:
     """Where GitHub Pages shows the site of this repository, without a slash at its end."""
-    return beginnings(of_the_repository())[-1]
+    return beginnings(of_the_repository())[-2]
 
 
 def texts(root: Path) -> list[Path]:

@@ -69,6 +69,10 @@ def test_the_address_changes_everywhere_and_back(copy, texts):
     ):
         assert link in readme
     assert f"url = {{{OTHER}}}".encode() in changed[(copy / "site" / "cite.md").relative_to(copy)]
+    assert (
+        f"urlpath=lab/tree/{OTHER.split('/')[-1]}/".encode()
+        in changed[(copy / "site" / "teaching.md").relative_to(copy)]
+    )
     assert f'repository-code: "{OTHER}"'.encode() in changed[(copy / "CITATION.cff").relative_to(copy)]
     for path, text in changed.items():
         if path.suffix == ".ipynb":

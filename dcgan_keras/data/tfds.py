@@ -18,10 +18,12 @@ def _library():
     """Imports TensorFlow Datasets, which takes long and only this source needs."""
     try:
         import tensorflow_datasets
-    except ImportError as error:
+    except Exception as error:  # one that is missing, or of a version that does not fit: protobuf raises its own kind
+        needed = f"other versions of its packages ({type(error).__name__}): in a new environment,"
+        if isinstance(error, ImportError):
+            needed = f"the package {error.name}, which is not installed:"
         raise ValueError(
-            f"A source tfds:NAME needs the package {error.name}, which is not installed: pip install "
-            "\"dcgan-keras[tfds]\". Other sources: 'bundled', a folder."
+            f"A source tfds:NAME needs {needed} pip install \"dcgan-keras[tfds]\". Other sources: 'bundled', a folder."
         ) from error
     return tensorflow_datasets
 

@@ -8,15 +8,15 @@ autoencoder (arXiv 1312.6114); `flow`, flow matching (arXiv 2210.02747); `drifti
 network (arXiv 2602.04770). All learn from the 10,000 bundled clothes. Notebook 19 has the same classes.
 
 A second is one of one core of a machine with nothing else to do. `--time` measures there how long a step of each arm
-takes, in turns; the numbers are in STEP. A run then takes so many steps as fit, and looks at no clock. Settings were
-chosen among as many trials for each new arm (`--trials`), of 20 seconds and with a seed that no row has. Runs that are
-in the file already, as long, are not done again. Three minutes of a core a run.
+takes, in turns; the numbers are in STEP. A run then takes so many steps as fit, and looks at no clock. Each new arm had
+six trials of 20 seconds, with a seed that no row has (`--trials [ARM ...]`). Runs that are in the file already, as
+long, are not done again. Three minutes of a core a run.
 
 Columns: arm, seed; seconds; steps; parameters, all that are trained; evaluations, of the network that draws, for one
 picture; fid, kid, precision and recall of 5,000 drawn pictures against the 5,000 test pictures, with the extractor
-`fashion`; at the end of a run kid_outside, with the extractor `emoji`, which has seen no clothes, and nearest and
-nearest_pixels: the median distance to the nearest training picture, in features and in pixels, over that of test
-pictures.
+`fashion`; at the end of a run kid_outside, with the extractor `emoji`, which has seen no clothes, and the
+distance to the nearest training picture, in features (nearest) and in pixels, over that of test pictures: of medians,
+and of the hundredth part that is nearest (nearest_low, pixels_low).
 """
 
 import sys
@@ -38,7 +38,7 @@ SEEDS = (0, 1, 2)
 SECONDS = 160.0
 HEAD = (
     "arm", "seed", "seconds", "steps", "parameters", "evaluations", "fid", "kid", "precision", "recall", "kid_outside",
-    "nearest", "nearest_pixels",
+    "nearest", "nearest_low", "pixels", "pixels_low",
 )  # fmt: skip
 COUNT = 5_000  # pictures that are scored
 EVALUATIONS = (1, 2, 4, 8, 16, 32)  # of the flow, at the end; on its way the last of them alone
@@ -46,6 +46,7 @@ EVALUATIONS = (1, 2, 4, 8, 16, 32)  # of the flow, at the end; on its way the la
 STEP = {
     "plain28": 17.5, "laptop": 18.9, "clusters": 19.8, "relativistic": 26.6, "vae": 24.3, "flow": 14.2, "drifting": 9.0,
 }  # fmt: skip
+START = {"clusters": 1.1}  # seconds before the first step: k-means
 BUILD = tables.FOLDER.parents[1] / "build" / "after_dcgan"  # sixty pictures of each run, to look at
 
 
@@ -54,6 +55,7 @@ class OneLoss(keras.Model):
 
     def __init__(self, networks, artist, ema_decay=0.999):
         super().__init__()
+        # All that are trained; the one of them that draws.
         self.networks, self.artist, self.ema_decay = networks, artist, ema_decay
         self.average = keras.models.clone_model(artist)
         self.average.set_weights(artist.get_weights())
@@ -67,17 +69,19 @@ class OneLoss(keras.Model):
         variables = [each for network in self.networks for each in network.trainable_variables]
         gradients = tape.gradient(loss, [each.value for each in variables])
         self.optimizer.apply(gradients, variables)
+        # It grows to ema_decay, as in notebook 06.
         decay = tf.minimum(self.ema_decay, (1.0 + self.step) / (10.0 + self.step))
         for average, trained in zip(self.average.variables, self.artist.variables):
             average.assign(decay * average + (1.0 - decay) * trained)
         self.step.assign(self.step + 1.0)
-        return {"loss": loss}
+        return {"objective": loss}
 
 
 class VAE(OneLoss):
     """A variational autoencoder: a picture becomes a few uncertain numbers, and these a picture."""
 
     def __init__(self, latent_dim=20, beta=1.0, filters=32, seed=0):
+        # All but its last two layers, the dense one and the logit.
         *below, _, _ = models.build_discriminator(filters=filters, seed=seed).layers
         encoder = keras.Sequential([layers.Input((28, 28, 1)), *below, layers.Dense(2 * latent_dim)])
         decoder = models.build_generator(filters=filters, latent_dim=latent_dim, seed=seed)
@@ -94,7 +98,7 @@ class VAE(OneLoss):
 
 def cross_entropy(images, drawn):
     """Of two kinds of pictures in [-1, 1], read as probabilities of white, summed over the pixels."""
-    wanted, given = 0.5 + 0.5 * images, tf.clip_by_value(0.5 + 0.5 * drawn, 1e-4, 1 - 1e-4)
+    wanted, given = 0.5 + 0.5 * images, 0.5 + (0.5 - 1e-4) * drawn  # never 0 or 1: their logarithm is too far
     each = wanted * tf.math.log(given) + (1 - wanted) * tf.math.log(1 - given)
     return -tf.reduce_sum(each, axis=[1, 2, 3])
 
@@ -108,22 +112,22 @@ def flow_network(filters=16, hidden=256):
     """From (pictures, t) to pictures: D's way down, two layers that see all, G's way up."""
     image, t = layers.Input((28, 28, 1)), layers.Input((1,))
     waves = [wave(t * f) for f in (2.0, 5.0, 12.0, 30.0) for wave in (ops.sin, ops.cos)]
-    told = layers.Dense(64, "silu")(ops.concatenate(waves, axis=1))
+    time_code = layers.Dense(64, "silu")(ops.concatenate(waves, axis=1))
     he = {"kernel_initializer": "he_normal"}
     same = {"kernel_size": 4, "strides": 2, "padding": "same", **he}
 
-    def tell(maps):
+    def add_time(maps):
         """Adds a number to each channel that depends on t."""
-        shift = layers.Dense(maps.shape[-1])(told)
+        shift = layers.Dense(maps.shape[-1])(time_code)
         return ops.silu(maps + (shift[:, None, None] if len(maps.shape) == 4 else shift))
 
-    down_14 = tell(fast.FastConv2D(filters, **same)(image))
-    down_7 = tell(fast.FastConv2D(2 * filters, **same)(down_14))
-    seen = tell(layers.Dense(hidden, **he)(layers.Flatten()(down_7)))
+    down_14 = add_time(fast.FastConv2D(filters, **same)(image))
+    down_7 = add_time(fast.FastConv2D(2 * filters, **same)(down_14))
+    seen = add_time(layers.Dense(hidden, **he)(layers.Flatten()(down_7)))
     seen = ops.silu(layers.Dense(hidden, **he)(seen))
-    up_7 = ops.silu(layers.Reshape((7, 7, 2 * filters))(layers.Dense(98 * filters, **he)(seen)))
+    up_7 = ops.silu(layers.Reshape((7, 7, 2 * filters))(layers.Dense(7 * 7 * 2 * filters, **he)(seen)))
     up_7 = ops.concatenate([up_7, down_7], axis=-1)
-    up_14 = tell(fast.FastConv2DTranspose(filters, **same)(up_7))
+    up_14 = add_time(fast.FastConv2DTranspose(filters, **same)(up_7))
     up_14 = ops.concatenate([up_14, down_14], axis=-1)
     return keras.Model([image, t], fast.FastConv2DTranspose(1, 4, strides=2, padding="same")(up_14))
 
@@ -149,7 +153,7 @@ def flow_draws(guess, noise, evaluations):
     images, times = noise, tf.linspace(0.0, 1.0, evaluations + 1)
     for start, end in zip(times, times[1:]):
         velocity = (guess(images, start) - images) / (1 - start)
-        images += (end - start) * velocity
+        images = images + (end - start) * velocity
     return images
 
 
@@ -161,15 +165,16 @@ def distances(points, others):
 
 def drift(points, real, temperatures):
     """Where each point (count, dimension) should move: towards real ones near it, away from the others."""
-    to_real, to_points = distances(points, real), distances(points, points)
-    to_points += 1e6 * tf.eye(tf.shape(points)[0])  # no point moves away from itself
-    scale, total = tf.reduce_mean(to_real), 0.0
+    far = distances(points, real), distances(points, points)
+    scale, total = tf.reduce_mean(far[0]), 0.0
+    far = tf.concat([far[0], far[1] + 1e6 * tf.eye(tf.shape(points)[0])], axis=1)  # none is near itself
     for temperature in temperatures:
-        near = -tf.concat([to_real, to_points], axis=1) / (temperature * scale)
+        near = -far / (temperature * scale)
         near = tf.sqrt(tf.nn.softmax(near, axis=1) * tf.nn.softmax(near, axis=0))
-        pull, push = near[:, : tf.shape(real)[0]], near[:, tf.shape(real)[0] :]
-        way = (pull * tf.reduce_sum(push, axis=1, keepdims=True)) @ real
-        way -= (push * tf.reduce_sum(pull, axis=1, keepdims=True)) @ points
+        to_real, to_others = near[:, : tf.shape(real)[0]], near[:, tf.shape(real)[0] :]
+        # Each weight times the sum of the other kind's: swapping the kinds changes the sign.
+        way = (to_real * tf.reduce_sum(to_others, axis=1, keepdims=True)) @ real
+        way -= (to_others * tf.reduce_sum(to_real, axis=1, keepdims=True)) @ points
         total += way / (tf.sqrt(tf.reduce_mean(way**2)) + 1e-8)
     return total
 
@@ -209,7 +214,8 @@ class Relativistic(DCGAN):
     def train_step(self, data):
         real_images = self.real_images(data)
         with tf.GradientTape() as g_tape:
-            fake_images = self.generator(self.generator_inputs(real_images, self.step), training=True)
+            latents = self.generator_inputs(real_images, self.step)
+            fake_images = self.generator(latents, training=True)
             with tf.GradientTape() as d_tape:
                 real_logits, r1 = penalised(self.discriminator, real_images)
                 fake_logits, r2 = penalised(self.discriminator, fake_images)
@@ -222,31 +228,14 @@ class Relativistic(DCGAN):
         )
         for tape, objective, network, optimizer in sides:
             variables = network.trainable_variables
-            optimizer.apply(tape.gradient(objective, [each.value for each in variables]), variables)
+            gradients = tape.gradient(objective, [each.value for each in variables])
+            optimizer.apply(gradients, variables)
         self.update_average()
         self.step.assign(self.step + 1)
         return self.logs(g_loss, d_loss, real_logits, fake_logits)
 
 
-# What each new arm was tried with, 20 seconds each; the first is what the prototypes had. CHOSEN is the best of each.
-TRIAL_SEED, TRIAL_SECONDS = 20, 20.0
-TRIALS = {
-    "relativistic": (
-        {}, {"r1_gamma": 1.0}, {"r1_gamma": 0.02}, {"rates": (1e-3, 1e-3)}, {"rates": (2e-3, 2e-3)},
-        {"batch": 32, "rates": (5e-4, 1e-3), "r1_gamma": 0.05},
-    ),
-    "vae": ({}, {"beta": 0.5}, {"beta": 2.0}, {"latent_dim": 10}, {"latent_dim": 40}, {"rate": 3e-3}),
-    "flow": ({}, {"filters": 32}, {"hidden": 512}, {"rate": 1e-3}, {"rate": 4e-3}, {"batch": 128}),
-    "drifting": (
-        {}, {"batch": 256}, {"rate": 2e-3}, {"filters": 32}, {"length": 1.0}, {"temperatures": (0.01, 0.03, 0.1)},
-    ),
-}  # fmt: skip
-CHOSEN: dict = dict.fromkeys(TRIALS, {})
-BATCH = {"flow": 64}
-RATES = {"vae": 1.5e-3, "flow": 2e-3, "drifting": 1e-3}
-
-
-def judge_network(filters=16, hidden=64):
+def bare_discriminator(filters=16, hidden=64):
     """The discriminator of `laptop` without BatchNorm: R3GAN has none, and its weights start as large as He's."""
     he = {"kernel_initializer": "he_normal"}
     stack = [layers.Input((28, 28, 1))]
@@ -256,7 +245,25 @@ def judge_network(filters=16, hidden=64):
     return keras.Sequential(stack)
 
 
-def build(arm: str, seed: int, rate=None, rates=(2e-3, 1e-3), batch=None, r1_gamma=0.1, **settings):
+# What each new arm was tried with, 20 seconds each; the first is what the prototypes had.
+TRIAL_SEED, TRIAL_SECONDS = 20, 20.0
+TRIALS = {
+    "relativistic": (
+        {"r1_gamma": 0.1}, {"r1_gamma": 1.0}, {"r1_gamma": 0.02}, {"r1_gamma": 0.1, "rates": (1e-3, 1e-3)},
+        {"r1_gamma": 0.1, "rates": (2e-3, 2e-3)}, {"r1_gamma": 0.05, "batch": 32, "rates": (5e-4, 1e-3)},
+    ),
+    "vae": ({}, {"beta": 0.5}, {"beta": 2.0}, {"latent_dim": 10}, {"latent_dim": 40}, {"rate": 3e-3}),
+    "flow": ({}, {"filters": 32}, {"hidden": 512}, {"rate": 1e-3}, {"rate": 4e-3}, {"batch": 128}),
+    "drifting": (
+        {}, {"batch": 256}, {"rate": 2e-3}, {"filters": 32}, {"temperatures": (0.02, 0.05, 0.2)},
+        {"temperatures": (0.01, 0.03, 0.1)},
+    ),
+}  # fmt: skip
+BATCH = {"flow": 64}
+RATES = {"vae": 1.5e-3, "flow": 2e-3, "drifting": 1e-3}
+
+
+def build(arm: str, seed: int, rate=None, rates=(2e-3, 1e-3), batch=None, r1_gamma=1.0, **settings):
     """Builds the model of an arm, compiled, and the stream of its batches."""
     keras.utils.set_random_seed(seed)
     images, told, batch = data.load_bundled("train")[0], None, batch or BATCH.get(arm, 128)
@@ -267,7 +274,7 @@ def build(arm: str, seed: int, rate=None, rates=(2e-3, 1e-3), batch=None, r1_gam
             shares = np.bincount(told, minlength=chosen.clusters).tolist()
         model = training.build(chosen, seed, shares=shares)
     elif arm == "relativistic":
-        model = Relativistic(models.build_generator(seed=seed), judge_network(), r1_gamma=r1_gamma, seed=seed)
+        model = Relativistic(models.build_generator(seed=seed), bare_discriminator(), r1_gamma=r1_gamma, seed=seed)
         model.compile(*(keras.optimizers.Adam(rate, beta_1=0.0, beta_2=0.99) for rate in rates))
     else:
         kind = {"vae": VAE, "flow": Flow, "drifting": Drifting}[arm]
@@ -279,7 +286,7 @@ def build(arm: str, seed: int, rate=None, rates=(2e-3, 1e-3), batch=None, r1_gam
 
 def parameters(model) -> int:
     networks = (model.generator, model.discriminator) if isinstance(model, DCGAN) else model.networks
-    return sum(network.count_params() for network in networks)
+    return sum(int(np.prod(each.shape)) for network in networks for each in network.trainable_variables)
 
 
 def draw(model, evaluations: int, seed: int) -> np.ndarray:
@@ -319,14 +326,14 @@ def judged(drawn: np.ndarray, last: bool) -> tuple:
         f"{found.recall:.3f}",
     )
     if not last:
-        return *row, "", "", ""
+        return *row, *[""] * 5
     outside, known = extractors.load("emoji"), data.load_bundled("train")[0]
     looks = [outside(images).features for images in (test, drawn)]
     near = []
     for space in (lambda images: extractor(images).features, lambda images: images.reshape(len(images), -1) / 255.0):
         there = space(known).astype(np.float32)
-        far = [metrics.nearest_neighbours(space(images).astype(np.float32), there)[0] for images in (drawn, test)]
-        near.append(f"{np.median(far[0]) / np.median(far[1]):.3f}")
+        far = [metrics.nearest_neighbours(space(images).astype(np.float32), there)[1] for images in (drawn, test)]
+        near += [f"{np.quantile(far[0], part) / np.quantile(far[1], part):.3f}" for part in (0.5, 0.01)]
     return *row, f"{metrics.kid(*looks, subset_size=1_000, seed=0).mean:.4f}", *near
 
 
@@ -340,7 +347,7 @@ def train(run: tuple[str, int, float], times: float = 1.0, **settings) -> list[t
     model, stream = build(arm, seed, **settings)
     rows, taken = [], 0
     for mark in marks(seconds):
-        steps = round(1000 * mark / STEP[arm] / times)
+        steps = round(1000 * (mark - START.get(arm, 0.0)) / STEP[arm] / times)
         for _ in range(steps - taken):
             model.train_function(stream)
         taken, last = steps, mark == seconds
@@ -365,6 +372,10 @@ def milliseconds(built: dict, rounds: int = 12, steps: int = 20) -> dict:
     return {name: round(float(np.median(each[1:])), 2) for name, each in found.items()}
 
 
+def time_all(arms: tuple[str, ...]) -> dict:
+    return milliseconds({arm: build(arm, 0) for arm in arms})
+
+
 def try_out(trial: tuple[str, int]) -> tuple:
     """Trains an arm with some of TRIALS, for as many seconds. Returns what was changed, and the last row."""
     arm, number = trial
@@ -382,9 +393,10 @@ TABLE = tables.Table(
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["--time"]:
-        print(milliseconds({arm: build(arm, 0) for arm in ARMS}))
-    elif sys.argv[1:] == ["--trials"]:
-        for found in tables.train_all(try_out, [(arm, n) for arm in TRIALS for n in range(len(TRIALS[arm]))], 1):
+        print(*tables.train_all(time_all, [ARMS], 1))
+    elif sys.argv[1:2] == ["--trials"]:
+        trials = [(arm, number) for arm in sys.argv[2:] or TRIALS for number in range(len(TRIALS[arm]))]
+        for found in tables.train_all(try_out, trials, 2):
             print(*found, flush=True)
     else:
         TABLE.main()

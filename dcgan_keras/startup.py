@@ -21,7 +21,8 @@ from collections.abc import Iterator
 _KEEP = """held=
 while IFS= read -r line; do case "$line" in
 "$0") exec cat >&2 ;;
-"" | [IWE][0-9][0-9][0-9][0-9]\\ * | 20[0-9][0-9]-*:\\ [IWE]\\ * | "WARNING: All log messages"* | "To enable "*)
+"" | [IWE][0-9][0-9][0-9][0-9]\\ * | 20[0-9][0-9]-*:\\ [IWE]\\ * | "WARNING: All log messages"* | "To enable "* | \
+"INFO: Created TensorFlow Lite "*)
 held="$held$line
 " ;;
 *) printf '%s\\n' "$line" >&2 ;;

@@ -312,7 +312,9 @@ def test_public_names_are_documented():
 def test_nothing_is_left_to_do():
     for path in [*MODULE, *(ROOT / "tests").glob("*.py"), *(ROOT / "notebooks").glob("*.ipynb"), ROOT / "README.md"]:
         words = ["TO" + "DO", "FIX" + "ME", "NotImplemented" + "Error"]
-        assert not [word for word in words if word in path.read_text(encoding="utf-8")], path
+        # Without pictures, whose letters may spell any word.
+        text = re.sub(r'"image/png": "[^"]*"', "", path.read_text(encoding="utf-8"))
+        assert not [word for word in words if word in text], path
 
 
 def test_workflow_covers_the_supported_pythons():

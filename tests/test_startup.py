@@ -56,6 +56,7 @@ def test_a_start_is_quiet_and_stderr_works_afterwards(tmp_path):
         "E0000 00:00:1795929389.543330   24592 cuda_platform.cc:52] failed call to cuInit: INTERNAL: CUDA error",
         "2026-11-29 04:26:02.267: I tensorflow/core/util/port.cc:153] oneDNN custom operations are on.",
         "To enable the following instructions: AVX2 FMA, in other operations, rebuild TensorFlow",
+        "INFO: Created TensorFlow Lite XNNPACK delegate for CPU.",
     ],
 )
 def test_every_kind_of_line_is_held_back(tmp_path, line):

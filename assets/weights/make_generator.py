@@ -1,7 +1,7 @@
 """Takes the best generator, the scores and the film of a finished run into `assets/`.
 
-    dcgan train --source tfds:fashion_mnist --preset plain28 --g-filters 32 --d-filters 32 --g-learning-rate 4e-4 \\
-        --d-learning-rate 4e-4 --ema-decay 0.999 --epochs 60 --score-every 2 --run runs/fashion
+    dcgan train --source tfds:fashion_mnist --g-filters 32 --d-hidden 256 --g-learning-rate 1e-3 \\
+        --d-learning-rate 5e-4 --ema-decay 0.999 --epochs 60 --score-every 2 --run runs/fashion
     python assets/weights/make_generator.py fashion runs/fashion
 
     dcgan train --source bundled:emoji --g-filters 32 --d-filters 32 --g-learning-rate 1e-3 --d-learning-rate 1e-3 \\

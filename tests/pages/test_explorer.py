@@ -323,7 +323,7 @@ def test_a_click_brightens_or_darkens_and_undo_brings_it_back(visit, name, sign)
         until_drawn(page, count=2)
     page.get_by_label("brighter" if sign == 1 else "darker").check()
     before = pixels(page)
-    # The pullover and the person are bright in the middle; the upper left corner of the pullover's picture is black.
+    # The bag and the person are bright in the middle; the upper left corner of the bag's picture is black.
     box = page.locator("#frame").bounding_box()
     place = 0.25 if sign == 1 else 0.6
     page.locator("#frame").click(position={"x": place * box["width"], "y": place * box["height"]})

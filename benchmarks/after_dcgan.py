@@ -384,7 +384,7 @@ def train(run: tuple[str, int, float], times: float = 1.0, **settings) -> list[t
     return rows
 
 
-def milliseconds(built: dict, rounds: int = 12, steps: int = 20) -> dict:
+def step_milliseconds(built: dict, rounds: int = 12, steps: int = 20) -> dict:
     """Of a step of each of some models with their streams: medians of rounds in which they take turns."""
     found: dict = {name: [] for name in built}
     for _ in range(rounds + 1):
@@ -397,14 +397,14 @@ def milliseconds(built: dict, rounds: int = 12, steps: int = 20) -> dict:
 
 
 def time_all(arms: tuple[str, ...]) -> dict:
-    return milliseconds({arm: build(arm, 0) for arm in arms})
+    return step_milliseconds({arm: build(arm, 0) for arm in arms})
 
 
 def try_out(trial: tuple[str, int]) -> tuple:
     """Trains an arm with some of TRIALS, for as many seconds. Returns what was changed, and the last row."""
     arm, number = trial
     changed = TRIALS[arm][number]
-    took = milliseconds({"as it is": build(arm, 0), "changed": build(arm, 0, **changed)}, 6, 10)
+    took = step_milliseconds({"as it is": build(arm, 0), "changed": build(arm, 0, **changed)}, 6, 10)
     times = took["changed"] / took["as it is"]
     return arm, changed, round(times, 2), train((arm, TRIAL_SEED, TRIAL_SECONDS), times, **changed)[-1]
 

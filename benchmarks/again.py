@@ -92,6 +92,7 @@ def furniture(table, path):
 
 
 PARTS = {
+    "after_dcgan": Part(("drifting",), (0,), 5.0),
     "beyond_images": Part(("mirrored",), (0,)),
     "checkerboards": Part(("kernel 5",), (0,), 1),
     "conditional": Part(("projection",), (0,), 1_000),

@@ -14,9 +14,11 @@ import zipfile
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from conftest import ROOT, from_benchmarks, lively
 from dcgan_keras import DCGAN, data, models, replicas
 from dcgan_keras.evaluation import extractors, metrics
+from keras import layers
 from PIL import Image
 
 
@@ -661,7 +663,8 @@ def test_what_is_made_beyond_images_is_right(benchmarks):
 
 
 def functions(source):
-    return {node.name: ast.dump(node) for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)}
+    kinds = (ast.FunctionDef, ast.ClassDef)
+    return {node.name: ast.dump(node) for node in ast.parse(source).body if isinstance(node, kinds)}
 
 
 def notebook_cells(name):
@@ -845,3 +848,84 @@ def test_the_table_of_real_furniture_is_whole(real_furniture):
     failed = {name: ~passed for name, passed in beyond.report(shares > 128).items()}
     for n, each in enumerate(its):
         assert rows[each]["fails"] == ", ".join(name for name, flags in failed.items() if flags[n])
+
+
+# What came after
+
+
+@pytest.fixture(scope="module")
+def after_dcgan():
+    with from_benchmarks("after_dcgan") as (module,):
+        yield module
+
+
+@pytest.mark.parametrize("arm", ["clusters", "relativistic", "vae", "flow", "drifting"])
+def test_a_run_of_the_table_after_dcgan(after_dcgan, monkeypatch, tmp_path, arm):
+    monkeypatch.setattr(after_dcgan, "COUNT", 500)
+    monkeypatch.setattr(after_dcgan, "BUILD", tmp_path)
+    monkeypatch.setattr(after_dcgan, "STEP", {arm: 5_000.0})
+    monkeypatch.setattr(after_dcgan, "judged", lambda drawn, last: (drawn.shape, drawn.dtype, drawn.std() > 0, last))
+    rows = after_dcgan.train((arm, 0, 10.0))
+    assert [row[2:4] for row in rows][:2] == [("5", 1), ("10", 2)]
+    assert all(row[6:9] == ((500, 28, 28, 1), np.uint8, True) for row in rows)
+    drawn_with = [row[5] for row in rows if row[2] == "10"]
+    assert [row[5] for row in rows if row[-1]] == drawn_with[-1:]
+    assert drawn_with == (list(after_dcgan.EVALUATIONS) if arm == "flow" else [1])
+    assert len(list(tmp_path.glob("*.png"))) == len(drawn_with)
+
+
+def test_photographs_are_judged_as_photographs(after_dcgan):
+    found = after_dcgan.judged(after_dcgan.data.load_bundled("train")[0][::2], last=True)
+    fid, kid, precision, recall, outside, *nearest = map(float, found)
+    assert fid < 0.2 and abs(kid) < 0.01 and precision > 0.8 and recall > 0.8
+    assert abs(outside) < 0.01 and max(nearest) < 0.01  # they are among the training pictures
+
+
+def test_a_flow_that_knows_the_pictures_draws_them(after_dcgan):
+    """From any noise, with any number of evaluations: here there is one picture."""
+    noise = tf.random.stateless_normal((4, 784), (0, 0))
+    for evaluations in (1, 3, 8):
+        drawn = after_dcgan.flow_draws(lambda images, t: tf.zeros_like(images) + 0.3, noise, evaluations)
+        np.testing.assert_allclose(drawn, np.full((4, 784), 0.3), atol=1e-5)
+
+
+def test_a_drift_pulls_to_real_points_and_pushes_from_others(after_dcgan):
+    real = tf.random.stateless_normal((300, 2), (0, 1))
+    apart = tf.constant([[-3.0, 0.0], [-3.1, 0.0]])
+    moved = after_dcgan.drift(apart, real, (0.2,)).numpy()
+    assert (moved[:, 0] > 0).all()
+    # Between two equal heaps only the push is left, and it drives two points apart.
+    heaps = tf.constant([[-3.0, 0.0], [3.0, 0.0]])
+    moved = after_dcgan.drift(tf.constant([[-0.1, 0.0], [0.1, 0.0]]), heaps, (1.0,)).numpy()
+    assert moved[0, 0] < 0 < moved[1, 0]
+
+
+def test_relativistic_pairs_and_their_penalty(after_dcgan):
+    a, b = tf.constant([[2.0], [0.5]]), tf.constant([[-1.0], [1.0]])
+    by_hand = np.mean(np.log1p(np.exp([-3.0, 0.5])))
+    assert float(after_dcgan.relativistic(a, b)) == pytest.approx(by_hand, rel=1e-5)
+    assert float(after_dcgan.relativistic(a + 7, b + 7)) == pytest.approx(by_hand, rel=1e-4)
+    linear = keras.Sequential([layers.Input((2, 2, 1)), layers.Flatten(), layers.Dense(1, use_bias=False)])
+    linear.set_weights([np.array([[1.0], [2.0], [3.0], [4.0]])])
+    logits, slope = after_dcgan.penalised(linear, tf.ones((3, 2, 2, 1)))
+    assert float(slope) == pytest.approx(15) and logits.shape == (3, 1)
+
+
+def test_notebook_19_has_the_functions_of_the_script():
+    """It is read alone: it opens in Colab, the script runs without one."""
+    script = functions((ROOT / "benchmarks" / "after_dcgan.py").read_text(encoding="utf-8"))
+    cells = notebook_cells("19_after_dcgan")
+    found = [pair for source in cells for pair in functions(source).items() if pair[0] in script]
+    assert len(found) == 14 and all(code == script[name] for name, code in found)
+
+
+def test_the_table_after_dcgan_is_whole(after_dcgan):
+    with open(after_dcgan.TABLE.path, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for arm in after_dcgan.ARMS:
+        for seed in after_dcgan.SEEDS:
+            its = [row for row in rows if row["arm"] == arm and row["seed"] == str(seed)]
+            moments = list(dict.fromkeys(float(row["seconds"]) for row in its))
+            assert moments == after_dcgan.marks(moments[-1]) and moments[-1] >= after_dcgan.SECONDS
+            assert float(its[-1]["fid"]) < 40  # above that something is broken, and no result
+            assert [bool(row["nearest"]) for row in its] == [row is its[-1] for row in its]

@@ -16,6 +16,7 @@ NAMES = (
     "Section 9.2 of",
     "Section 9.3 of",
     "Section 7 of",
+    "Section 8 of",
     "`beta_1` from 0.5 to 0.9",
     "`beta_1` from 0.9 to 0.5",
     "the penalty R1",
@@ -154,7 +155,26 @@ def frameworks():
     yield f"between {min(times):.2f} and {max(times):.2f} milliseconds"
 
 
-CLAIMS = [*kinds(), *changes(), *kinds_kept(), *scores(), *frameworks()]
+def after():
+    """What came after: by arm, FID after 5, 20 and 160 seconds, recall at the end, evaluations of a picture."""
+    for arm, text in (
+        ("plain28", "DCGAN, `plain28`"),
+        ("laptop", "with a hidden layer, `laptop`"),
+        ("clusters", "`laptop`, told 50 groups"),
+        ("relativistic", "the loss of R3GAN"),
+        ("vae", "variational autoencoder"),
+        ("flow", "flow matching"),
+        ("drifting", "drifting"),
+    ):
+        most = {"flow": "32"}.get(arm, "1")
+        fids = [of("after_dcgan", "fid", 1, arm=arm, seconds=at, evaluations=most) for at in ("5", "20", "160")]
+        recall = of("after_dcgan", "recall", 2, arm=arm, seconds="160", evaluations=most)
+        yield f"| {text} | {' | '.join(fids)} | {recall} | {most} |"
+    yield f"with one evaluation its FID is {of('after_dcgan', 'fid', 1, arm='flow', seconds='160', evaluations='1')}"
+    yield "after 5 s | after 20 s | after 160 s"
+
+
+CLAIMS = [*kinds(), *changes(), *kinds_kept(), *scores(), *frameworks(), *after()]
 
 
 @pytest.mark.parametrize("claim", CLAIMS)

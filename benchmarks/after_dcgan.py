@@ -10,7 +10,8 @@ network (arXiv 2602.04770). All learn from the 10,000 bundled clothes. Notebook 
 A second is one of one core of a machine with nothing else to do. `--time` measures there how long a step of each arm
 takes, in turns; the numbers are in STEP. A run then takes so many steps as fit, and looks at no clock. Each new arm had
 six trials of 20 seconds, with a seed that no row has (`--trials [ARM ...]`). Runs that are in the file already, as
-long, are not done again. Three minutes of a core a run.
+long, are not done again. Three minutes of a core a run. `--picture` then shows some of what they drew, in
+assets/tables/after_dcgan.png.
 
 Columns: arm, seed; seconds; steps; parameters, all that are trained; evaluations, of the network that draws, for one
 picture; fid, kid, precision and recall of 5,000 drawn pictures against the 5,000 test pictures, with the extractor
@@ -33,6 +34,7 @@ from dcgan_keras import layers as fast
 from dcgan_keras.evaluation import extractors, metrics, scores
 from dcgan_keras.gan import DCGAN
 from keras import layers, ops
+from PIL import Image
 
 ARMS = ("plain28", "laptop", "clusters", "relativistic", "vae", "flow", "drifting")
 SEEDS = (0, 1, 2)
@@ -49,6 +51,8 @@ STEP = {
 }  # fmt: skip
 START = {"clusters": 1.1}  # seconds before the first step: k-means
 BUILD = tables.FOLDER.parents[1] / "build" / "after_dcgan"  # sixty pictures of each run, to look at
+PICTURE = tables.FOLDER / "after_dcgan.png"
+ROWS = ("plain28-1", "laptop-1", "clusters-1", "relativistic-1", "vae-1", "drifting-1", "flow-1", "flow-32")
 
 
 class OneLoss(keras.Model):
@@ -409,6 +413,13 @@ def try_out(trial: tuple[str, int]) -> tuple:
     return arm, changed, round(times, 2), train((arm, TRIAL_SEED, TRIAL_SECONDS), times, **changed)[-1]
 
 
+def draw_picture() -> None:
+    """Puts twelve test pictures and twelve of each of ROWS, of seed 0, below each other: the first rows in BUILD."""
+    real = plots.image_grid(data.load_bundled("test")[0][:12], columns=12)
+    rows = [real, *(np.asarray(Image.open(BUILD / f"{name}-0.png").convert("L"))[: len(real)] for name in ROWS)]
+    plots.save_image(PICTURE, np.concatenate(rows))
+
+
 TABLE = tables.Table(
     "after_dcgan", HEAD, ("arm", "seed"), ("seconds", "evaluations"), [(a, s) for a in ARMS for s in SEEDS], train,
     steps=SECONDS, unit="seconds", jobs=2,
@@ -418,6 +429,8 @@ TABLE = tables.Table(
 if __name__ == "__main__":
     if sys.argv[1:] == ["--time"]:
         print(*tables.train_all(time_all, [ARMS], 1))
+    elif sys.argv[1:] == ["--picture"]:
+        draw_picture()
     elif sys.argv[1:2] == ["--trials"]:
         trials = [(arm, number) for arm in sys.argv[2:] or TRIALS for number in range(len(TRIALS[arm]))]
         for found in tables.train_all(try_out, trials, 2):

@@ -465,6 +465,7 @@ def test_slides_go_on_by_every_way(tab):
     outline = tab.evaluate("getComputedStyle(document.activeElement).outlineStyle")
     assert outline == "solid"
     tab.keyboard.press("End")
+    tab.wait_for_function("() => location.hash === '#slide-' + document.querySelectorAll('section').length")
     assert tab.get_by_role("button", name="Next").is_disabled()
     assert not tab.problems
 

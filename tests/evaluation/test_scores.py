@@ -323,7 +323,7 @@ def test_too_few_generated_images_are_refused(judge):
 
 
 def test_the_committed_generator_is_as_good_as_it_was(judge):
-    """Its FID over 5,000 images was 1.07; over these 1,000, with FID's bias, it is a little more."""
+    """Its FID over 10,000 images is 1.07; over these 1,000, with FID's bias, it is a little more."""
     generator = models.load_generator(data.assets_folder() / "weights" / "fashion_generator.keras")
     assert {weight.dtype for weight in generator.weights} == {"float32"}
     found = by_metric(judge.scores(scores.draw(generator, judge.count), "committed"))

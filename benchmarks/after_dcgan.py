@@ -242,12 +242,13 @@ class Relativistic(DCGAN):
 
 def bare_discriminator(filters=16, hidden=64):
     """The discriminator of `laptop` without BatchNorm: R3GAN has none, and its weights start as large as He's."""
-    he = {"kernel_initializer": "he_normal"}
+    he, slope = {"kernel_initializer": "he_normal"}, models.LEAKY_SLOPE
+    down = {"kernel_size": 4, "strides": 2, "padding": "same", **he}
     stack = [layers.Input((28, 28, 1))]
     for count in (filters, 2 * filters):
-        stack += [fast.FastConv2D(count, 4, strides=2, padding="same", **he), layers.LeakyReLU(models.LEAKY_SLOPE)]
-    stack += [layers.Flatten(), layers.Dense(hidden, **he), layers.LeakyReLU(models.LEAKY_SLOPE), layers.Dense(1)]
-    return keras.Sequential(stack)
+        stack += [fast.FastConv2D(count, **down), layers.LeakyReLU(slope)]
+    stack += [layers.Flatten(), layers.Dense(hidden, **he), layers.LeakyReLU(slope)]
+    return keras.Sequential([*stack, layers.Dense(1)])
 
 
 # What each new arm was tried with, 20 seconds each. The best became the default: r1_gamma 1, beta 0.5, a rate of 2e-3,

@@ -57,9 +57,14 @@ def tab(browser, address):
         if response.status >= 400:
             tab.problems.append(f"{response.status}: {response.url}")
 
+    def on_failure(request):
+        # A page that is left while it loads gives up what it still waits for: no fault of the page.
+        if request.failure != "net::ERR_ABORTED":
+            tab.problems.append(f"failed: {request.url}: {request.failure}")
+
     tab.on("request", on_request)
+    tab.on("requestfailed", on_failure)
     tab.on("response", on_response)
-    tab.on("requestfailed", lambda request: tab.problems.append(f"failed: {request.url}"))
     tab.on("pageerror", lambda error: tab.problems.append(f"raised: {error}"))
     tab.on("console", lambda said: tab.problems.append(said.text) if said.type in ("error", "warning") else None)
     yield tab

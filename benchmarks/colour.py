@@ -22,10 +22,11 @@ ARMS: dict[str, dict] = {
     "clusters": GROUPS,
     "clusters, equal rates": {"clusters": 20},
     "clusters, shifts": {**GROUPS, "augment": "translation"},
+    "shifts": {"d_learning_rate": 1e-3, "augment": "translation"},
     "clusters, R1": {**GROUPS, "r1_gamma": 1.0},
-    "clusters, wide": {**GROUPS, "g_filters": 24},
+    "clusters, shifts, wide": {**GROUPS, "augment": "translation", "g_filters": 24},
 }
-SHOWN = ("laptop64", "clusters")
+SHOWN = ("laptop64", "clusters, shifts")
 SEEDS = range(10, 15)  # none that chose a setting
 MARK = 34  # epochs, 2,006 steps
 HEAD = ("arm", "seed", "epoch", "seconds", "kid", "precision", "recall", "d_real", "d_fake")

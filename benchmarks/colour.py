@@ -1,69 +1,117 @@
-"""What helps `laptop64`, the preset for pictures in colour, in five minutes: a slower D, groups, shifts, R1, width.
+"""What helps `laptop64`, the preset for pictures in colour, in five minutes: groups, a slower D and shifts.
 
     python benchmarks/colour.py [--arms laptop64 ...] [--seeds 10 ...] [--epochs 204] [--jobs 2] [--csv FILE]
+    python benchmarks/colour.py --picture [FILE]
+    python benchmarks/colour.py --pilots FILE
 
-Each run trains 204 epochs of the bundled emoji, about 12,000 steps: five minutes on both of two cores. The arms are the
-preset and changes of it, see ARMS. Those that have no row were tried with seed 0 alone, in a file of their own, and
-chose the one that has: its seeds chose nothing. Runs that are in the file already, as long, are not done again. Twelve
-minutes of a core a run.
+Each run trains 204 epochs of the bundled emoji, 12,036 steps: five minutes on both of two quiet cores. The arms:
+`laptop64`, the preset; `groups, shifts`, the same with both networks told 20 groups of alike pictures, D's rate half of
+G's, and all that D sees shifted at random. Runs that are in the file already, as long, are not done again. Twelve
+minutes of a core a run. `--picture` trains both arms once more, with the first seed, and draws sixty pictures of each.
+`--pilots` makes a table of what else was tried, all with seed 0, which chose the arm that is shown.
 
 Columns: arm, seed; epoch, at each sixth of 204; seconds of one core in training steps alone, first step left out; kid,
 precision and recall of 1,911 images of the averaged generator against the 318 test pictures, with the extractor
-`emoji`; d_real and d_fake, means of that epoch.
+`emoji`; the distance to the nearest training picture, in features (nearest) and in pixels, over that of test pictures:
+of medians, and of 1% quantiles (nearest_low, pixels_low); d_real and d_fake, means of that epoch.
 """
+
+import dataclasses
+import sys
+from pathlib import Path
 
 import stability
 import tables
 
 GROUPS = {"clusters": 20, "d_learning_rate": 1e-3}
-ARMS: dict[str, dict] = {
-    "laptop64": {},
+SHIFTS = {"augment": "translation"}
+ARMS: dict[str, dict] = {"laptop64": {}, "groups, shifts": {**GROUPS, **SHIFTS}}
+PILOTS: dict[str, dict] = {
     "slow D": {"d_learning_rate": 1e-3},
-    "clusters": GROUPS,
-    "clusters, equal rates": {"clusters": 20},
-    "clusters, shifts": {**GROUPS, "augment": "translation"},
-    "shifts": {"d_learning_rate": 1e-3, "augment": "translation"},
-    "clusters, R1": {**GROUPS, "r1_gamma": 1.0},
-    "clusters, shifts, wide": {**GROUPS, "augment": "translation", "g_filters": 24},
+    "slow D, shifts": {"d_learning_rate": 1e-3, **SHIFTS},
+    "groups": GROUPS,
+    "groups, R1": {**GROUPS, "r1_gamma": 1.0},
+    "groups, shifts, wide": {**GROUPS, **SHIFTS, "g_filters": 24},
 }
-SHOWN = ("laptop64", "clusters, shifts")
 SEEDS = range(10, 15)  # none that chose a setting
-MARK = 34  # epochs, 2,006 steps
-HEAD = ("arm", "seed", "epoch", "seconds", "kid", "precision", "recall", "d_real", "d_fake")
+EPOCHS, MARK = 204, 34
+HEAD = (
+    "arm", "seed", "epoch", "seconds", "kid", "precision", "recall", "nearest", "nearest_low", "pixels", "pixels_low",
+    "d_real", "d_fake",
+)  # fmt: skip
 
 
-def train(run: tuple[str, int, int]) -> list[tuple]:
-    """Trains once, for (arm, seed, epochs). Returns the rows of the table."""
+def trained(arm: str, seed: int, epochs: int):
+    """Trains a run. Yields the model, the epoch, seconds and logs, at each epoch's end."""
     import dcgan_keras  # noqa: F401  (first: it keeps TensorFlow's start-up lines away)
     import numpy as np
     from dcgan_keras import data, presets, training
-    from dcgan_keras.evaluation import extractors, metrics, scores
 
-    arm, seed, epochs = run
-    settings = presets.get("laptop64", **ARMS[arm])
-    images, extractor = data.load_bundled("train", "emoji")[0], extractors.load("emoji")
-    real = extractor(data.load_bundled("test", "emoji")[0]).features
+    settings = presets.get("laptop64", **(ARMS | PILOTS)[arm])
+    images = data.load_bundled("train", "emoji")[0]
     told, shares = None, ()
     if settings.clusters:
         told = data.cluster(images, settings.clusters, seed)
         shares = np.bincount(told, minlength=settings.clusters).tolist()
     gan = training.build(settings, seed, shares=shares)
     stream = iter(data.make_stream(images, told, batch_size=settings.batch_size, seed=seed))
+    for found in stability.epochs_of(gan, stream, len(images) // settings.batch_size, epochs):
+        yield gan, *found
+
+
+def train(run: tuple[str, int, int]) -> list[tuple]:
+    """Trains once, for (arm, seed, epochs). Returns the rows of the table."""
+    import dcgan_keras  # noqa: F401
+    import numpy as np
+    from dcgan_keras import data
+    from dcgan_keras.evaluation import extractors, metrics, scores
+
+    arm, seed, epochs = run
+    extractor = extractors.load("emoji")
+
+    def spaces(images):
+        return extractor(images).features, images.reshape(len(images), -1).astype(np.float32) / 255
+
+    known, others = (spaces(data.load_bundled(split, "emoji")[0]) for split in ("train", "test"))
+    usual = [metrics.nearest_neighbours(*pair)[1] for pair in zip(others, known)]
     rows = []
-    for epoch, seconds, logs in stability.epochs_of(gan, stream, len(images) // settings.batch_size, epochs):
-        if epoch % MARK == 0:
-            fake = extractor(scores.draw(gan.ema_generator, len(images), seed + 100), len(images)).features
-            kid = metrics.kid(real, fake, subset_size=len(real), seed=0).mean
-            found = metrics.precision_recall(real, fake, k=3)
-            scored = (f"{kid:.4f}", f"{found.precision:.3f}", f"{found.recall:.3f}")
-            rows.append((arm, seed, epoch, f"{seconds:.1f}", *scored, f"{logs['d_real']:.3f}", f"{logs['d_fake']:.3f}"))
-            print(*rows[-1], flush=True)
+    for gan, epoch, seconds, logs in trained(arm, seed, epochs):
+        if epoch % MARK:
+            continue
+        drawn = spaces(np.concatenate(list(scores.draw(gan.ema_generator, len(known[0]), seed + 100))))
+        kid = metrics.kid(others[0], drawn[0], subset_size=len(others[0]), seed=0).mean
+        found = metrics.precision_recall(others[0], drawn[0], k=3)
+        far = [metrics.nearest_neighbours(*pair)[1] for pair in zip(drawn, known)]
+        near = [
+            np.quantile(its, part) / np.quantile(tests, part) for its, tests in zip(far, usual) for part in (0.5, 0.01)
+        ]
+        scored = (kid, found.precision, found.recall, *near, logs["d_real"], logs["d_fake"])
+        rows.append((arm, seed, epoch, f"{seconds:.1f}", *(f"{value:.4f}" for value in scored)))
+        print(*rows[-1], flush=True)
     return rows
 
 
+def draw_picture(path: Path) -> None:
+    """Writes a PNG of sixty pictures of each arm, one above the other, by the first seed after all epochs."""
+    import numpy as np
+    from dcgan_keras import plots
+    from dcgan_keras.evaluation import scores
+
+    sheets = []
+    for arm in ARMS:
+        *_, (gan, *_) = trained(arm, SEEDS[0], EPOCHS)
+        sheets += scores.draw(gan.ema_generator, 60, SEEDS[0] + 100)
+    plots.save_grid(path, np.concatenate(sheets), columns=15, scale=1)
+
+
 RUNS = [(arm, seed) for arm in ARMS for seed in SEEDS]
-TABLE = tables.Table("colour", HEAD, ("arm", "seed"), ("epoch",), RUNS, train, steps=204, unit="epochs", jobs=2)
+TABLE = tables.Table("colour", HEAD, ("arm", "seed"), ("epoch",), RUNS, train, steps=EPOCHS, unit="epochs", jobs=2)
 
 
 if __name__ == "__main__":
-    TABLE.main()
+    if sys.argv[1:2] == ["--picture"]:
+        draw_picture(Path(sys.argv[2] if len(sys.argv) > 2 else tables.FOLDER / "colour.png"))
+    elif sys.argv[1:2] == ["--pilots"]:
+        dataclasses.replace(TABLE, runs=[(arm, 0) for arm in ARMS | PILOTS]).make(Path(sys.argv[2]), jobs=TABLE.jobs)
+    else:
+        TABLE.main()

@@ -95,6 +95,7 @@ PARTS = {
     "after_dcgan": Part(("drifting",), (0,), 5.0),
     "beyond_images": Part(("mirrored",), (0,)),
     "checkerboards": Part(("kernel 5",), (0,), 1),
+    "colour": Part(("groups, shifts",), (10,), 34),
     "conditional": Part(("projection",), (0,), 1_000),
     "dense_and_dcgan": Part(("dense photographs",), (0,), 580),
     "few_pictures": Part(("100",), (0,), 1_000),

@@ -10,8 +10,8 @@ G's, and all that D sees shifted at random. Runs that are in the file already, a
 minutes of a core a run. Each leaves sixty of its pictures in `build/colour/`, `--picture` puts those of both arms into
 one. `--pilots` makes a table of what else was tried, all with seed 0, which chose the arm that is shown.
 
-Columns: arm, seed; epoch, at each quarter of 136; seconds of one core in training steps alone, first step left out; kid,
-precision and recall of 1,911 images of the averaged generator against the 318 test pictures, with the extractor
+Columns: arm, seed; epoch, at each quarter of 136; seconds of one core in training steps alone, first step left out;
+kid, precision and recall of 1,911 images of the averaged generator against the 318 test pictures, with the extractor
 `emoji`; the distance to the nearest training picture, in features (nearest) and in pixels, over that of test pictures:
 of medians, and of 1% quantiles (nearest_low, pixels_low); d_real and d_fake, means of that epoch.
 """

@@ -4,8 +4,8 @@
 
 Each run trains 60 epochs of the bundled clothes. The arms: `plain28` and `laptop`, the presets; `clusters`, `laptop`
 told 50 groups of alike pictures; `labels`, told the ten classes; `batch 64`, batches of half the size, and so twice as
-many steps. One arm shows why D learns at half of G's rate, and ends after 15 epochs: `clusters, equal rates`, where both
-learn at 1.5e-3, as in `plain28`. Runs that are in the file already, as long, are not done again. Two and a half minutes
+many steps. One arm shows why D learns at half of G's rate, and ends after 15 epochs: `clusters, equal rates`, both
+1.5e-3, as in `plain28`. Runs that are in the file already, as long, are not done again. Two and a half minutes
 of a core a run.
 
 Columns: arm, seed; epoch, at each quarter; seconds of one core in training steps alone, first step left out; fid, kid,

@@ -60,7 +60,7 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     """Does for a folder what `atomic` does for a file, and gives a path to make it at.
 
     What is there under its name is replaced, so look first. A kill between the two renames at the end leaves neither.
-    Raises OSError, in one sentence, if the disk is full or may not be written to.
+    Raises OSError, in one sentence, if the disk is full or may not be written to; then what was there still is.
     """
     path = Path(path)
     unfinished = path.parent / (_PREFIX + secrets.token_hex(8))
@@ -69,7 +69,12 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         yield unfinished / "new"
         if path.exists():
             os.replace(path, unfinished / "old")
-        os.replace(unfinished / "new", path)
+        try:
+            os.replace(unfinished / "new", path)
+        except BaseException:
+            if (unfinished / "old").exists():
+                os.replace(unfinished / "old", path)
+            raise
     except OSError as error:
         reason = _reason(error, path / "file")
         if reason is None:

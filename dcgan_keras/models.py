@@ -23,7 +23,7 @@ from keras import layers
 WEIGHTS_STDDEV = 0.02  # all weights start as N(0, 0.02): the paper, section 4
 LEAKY_SLOPE = 0.2  # the paper, section 4
 _NORMALIZATIONS = ("batch", "spectral", "none")
-_PASSED, _PICK, _STEEP = "quantiles_passed", "cluster", 1e6  # of a generator that chooses a kind: two layers, a slope
+PASSED, _PICK, _STEEP = "quantiles_passed", "cluster", 1e6  # of a generator that chooses a kind: two layers, a slope
 
 
 def image_sizes() -> list[int]:
@@ -170,7 +170,7 @@ def shown(generator: keras.Model, latents, labels=None):
     float (batch, clusters), a 1 for the kind; of other generators, the labels."""
     if not clusters(generator):
         return labels
-    return generator.get_layer(_PICK)(generator.get_layer(_PASSED)(latents))
+    return generator.get_layer(_PICK)(generator.get_layer(PASSED)(latents))
 
 
 def latent_dim(generator: keras.Model) -> int:
@@ -230,7 +230,7 @@ def plain(network: keras.Model) -> keras.Model:
     copy.set_weights(network.get_weights())
     copy.trainable = True
     for layer in copy.layers:
-        layer.trainable = layer.name not in (_PASSED, _PICK)
+        layer.trainable = layer.name not in (PASSED, _PICK)
     return copy
 
 
@@ -296,7 +296,7 @@ def _pick(latent, shares):
     kernel[0] = _STEEP
     between = np.eye(count - 1, count, 1) - np.eye(count - 1, count)  # passed: no longer the kind below, but the next
     fixed = {"trainable": False, "dtype": "float32"}  # so steep a step is none in half precision
-    passed = layers.Dense(count - 1, "hard_sigmoid", name=_PASSED, **fixed)
+    passed = layers.Dense(count - 1, "hard_sigmoid", name=PASSED, **fixed)
     pick = layers.Dense(count, name=_PICK, **fixed)
     label = pick(passed(latent))
     passed.set_weights([kernel, -_STEEP * np.array(quantiles)])

@@ -43,7 +43,9 @@ class Preset:
     )
     pack: int = _hyperparameter("Images that the discriminator reads at a time: against mode collapse.", default=1)
     normalization: str = _hyperparameter("Of the discriminator: batch, spectral or none.", default="batch")
-    d_hidden: int = _hyperparameter("Units of a dense layer before the discriminator's logit.", least=0, default=0)
+    d_hidden: int = _hyperparameter(
+        "Units of a dense layer before the discriminator's logit; for batches of 128 or more.", least=0, default=0
+    )
     clusters: int = _hyperparameter("Groups of alike images that both networks are told.", least=0, default=0)
 
     def __post_init__(self):
@@ -138,13 +140,15 @@ def following(side: int, channels: int) -> tuple[str, dict[str, int]]:
 # Below so many colour pictures a discriminator knows them by heart long before the run ends: of 100, changed pictures
 # score better on three of three seeds, of 500 on two (assets/tables/few_pictures.csv).
 _FEW = 300
+_OF_HIDDEN = ("d_hidden", "g_learning_rate", "d_learning_rate")  # what `laptop` has for its hidden layer
 
 
 def suited(preset: Preset, count: int, fixed: Set[str] = frozenset(), name: str = "") -> Preset:
     """Suits batch size and epochs to a number of images, so that a run takes as many steps as the preset was made for.
 
     Of fewer images, batches get smaller until there are eight an epoch, down to 16 images, and the epochs make up for
-    the rest. Of more, the laptop presets take fewer epochs. What `laptop64` sees of fewer than 300 is shifted.
+    the rest. Of more, the laptop presets take fewer epochs. What `laptop64` sees of fewer than 300 is shifted. In small
+    batches the hidden layer of `laptop` may end a training (assets/tables/stability.csv): it becomes `plain28`.
 
     Args:
         preset: the hyperparameters, perhaps changed.
@@ -157,9 +161,13 @@ def suited(preset: Preset, count: int, fixed: Set[str] = frozenset(), name: str 
         return preset
     if "batch_size" not in fixed:
         while batch_size > 16 and count // batch_size < 8 or batch_size > max(2, count):
+            if batch_size // 2 % preset.pack:
+                break
             batch_size //= 2
+    if name == "laptop" and batch_size < preset.batch_size and not fixed & set(_OF_HIDDEN):
+        preset = dataclasses.replace(preset, **{name: getattr(_PLAIN28, name) for name in _OF_HIDDEN})
     if "epochs" not in fixed:
-        wanted = preset.epochs * (made_for // preset.batch_size)
+        wanted = preset.epochs * max(1, made_for // preset.batch_size)
         epochs = math.ceil(wanted / max(1, count // batch_size))
     if name == "laptop64" and count < _FEW and "augment" not in fixed:
         preset = dataclasses.replace(preset, augment="translation")

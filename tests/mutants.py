@@ -290,8 +290,8 @@ MUTATIONS = [
     ),
     Mutation(
         "other images of equal count are taken",
-        "training/trainer.py",
-        "if run.images_sha256 not in (None, digest):",
+        "training/runs.py",
+        "if run.images_sha256 not in (None, found):",
         "if False:",
         "training/trainer::test_other_images_of_equal_count_are_refused",
     ),
@@ -900,7 +900,7 @@ MUTATIONS = [
     Mutation(
         "a copy's choice of a cluster is trained",
         "models.py",
-        "layer.trainable = layer.name not in (_PASSED, _PICK)",
+        "layer.trainable = layer.name not in (PASSED, _PICK)",
         "layer.trainable = True",
         "models::test_the_choice_is_not_trained_and_survives_a_file",
     ),

@@ -121,6 +121,23 @@ def test_a_finished_folder_replaces_the_old_one(tmp_path):
     assert os.listdir(path) == ["new.txt"] and os.listdir(path.parent) == ["folder"]
 
 
+def test_a_folder_that_cannot_be_renamed_leaves_the_old_one(tmp_path, monkeypatch):
+    """As where a scanner holds a new file open on Windows."""
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "old").touch()
+    replace = os.replace
+
+    def held(source, target):
+        if os.path.basename(source) == "new":
+            raise PermissionError(errno.EACCES, "held")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", held)
+    with pytest.raises(OSError, match="intact"), files.atomic_folder(tmp_path / "model") as unfinished:
+        unfinished.mkdir()
+    assert [path.name for path in tmp_path.rglob("*")] == ["model", "old"]
+
+
 def test_a_folder_below_a_file_is_one_sentence(old):
     with pytest.raises(OSError, match=f"Cannot write {re.escape(str(old / 'folder'))}: .* is not a folder"):
         with files.atomic_folder(old / "folder") as unfinished:

@@ -68,6 +68,28 @@ def test_any_number_of_images_takes_as_many_steps_as_the_preset_was_made_for(cou
     assert count < 2 or suited.epochs * (count // suited.batch_size) >= 4_680
 
 
+@pytest.mark.parametrize("count", [1_000, 100])
+def test_in_small_batches_laptop_has_no_hidden_layer(count):
+    """Of ten trainings in batches of 64 some ended in noise; in batches of 128 none did."""
+    laptop = presets.get("laptop")
+    few, many = (presets.suited(laptop, number, name="laptop") for number in (count, 1_024))
+    plain28 = dataclasses.replace(presets.get("plain28"), batch_size=few.batch_size, epochs=few.epochs)
+    assert few == plain28 and many == dataclasses.replace(laptop, epochs=many.epochs)
+    for name in ("d_hidden", "g_learning_rate", "d_learning_rate"):
+        asked = presets.suited(laptop, count, {name}, name="laptop")
+        assert asked.d_hidden == laptop.d_hidden and asked.d_learning_rate == laptop.d_learning_rate
+    assert presets.suited(laptop, count, {"batch_size"}, name="laptop").d_hidden == laptop.d_hidden
+
+
+def test_batches_get_no_smaller_than_a_pack_allows():
+    assert presets.suited(presets.get("laptop", pack=32), 200).batch_size == 32
+    assert presets.suited(presets.get("laptop", pack=3, batch_size=96), 200).batch_size == 24
+
+
+def test_batches_of_more_than_the_preset_was_made_for_leave_an_epoch():
+    assert presets.suited(presets.get("laptop64", batch_size=2_048), 50_000, {"batch_size"}, "laptop64").epochs >= 1
+
+
 def test_what_was_asked_for_stays():
     laptop = presets.get("laptop", epochs=5)
     assert presets.suited(laptop, 200, {"epochs"}).epochs == 5

@@ -279,10 +279,10 @@ def restore_files(
             this = job if isinstance(job, Job) else job(path)
             image, remarks = pictures.read(path, this.size, channels, **this.reading)
             remarks += _changed(path, this, channels)
+            (after,), (spread,), (wrong,) = this.restore(image[np.newaxis])
         except Exception as error:  # of any kind: one picture must not cost the others
             yield _Report(path, pictures.reason(error))
             continue
-        (after,), (spread,), (wrong,) = this.restore(image[np.newaxis])
         apart = np.repeat(4 * spread[..., np.newaxis] - 1, channels, axis=-1)
         row = np.stack([this.before(image), *map(plots.to_uint8, (after, apart))])
         plots.save_grid(out / f"{name}.png", row, columns=3, scale=max(1, 180 // len(after)))

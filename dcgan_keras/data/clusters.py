@@ -10,6 +10,15 @@ import numpy as np
 
 _SIDE = 16  # pixels that images are shrunk to at least: what is finer tells few groups apart
 _ROUNDS = 25  # of k-means
+_AT_ONCE = 1_000  # images in float32
+
+
+def _shrunk(images: np.ndarray) -> np.ndarray:
+    small = images.astype(np.float32) / 255
+    while min(small.shape[1:3]) > _SIDE:
+        even = small[:, : small.shape[1] // 2 * 2, : small.shape[2] // 2 * 2]
+        small = np.mean([even[:, row::2, column::2] for row in (0, 1) for column in (0, 1)], axis=0)
+    return small
 
 
 def cluster(images: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
@@ -27,10 +36,8 @@ def cluster(images: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
 
     if count > len(images):
         raise ValueError(f"{len(images)} images cannot be put into {count} clusters: ask for fewer.")
-    small = images.astype(np.float32) / 255
-    while min(small.shape[1:3]) > _SIDE:
-        even = small[:, : small.shape[1] // 2 * 2, : small.shape[2] // 2 * 2]
-        small = np.mean([even[:, row::2, column::2] for row in (0, 1) for column in (0, 1)], axis=0)
+    parts = [_shrunk(images[start : start + _AT_ONCE]) for start in range(0, len(images), _AT_ONCE)]
+    small = np.concatenate(parts)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # SciPy says when a group stays empty, and divides by 0 where images repeat
         found = vq.kmeans2(small.reshape(len(small), -1), count, iter=_ROUNDS, minit="++", seed=seed)[1]

@@ -123,11 +123,11 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
     return not _on_hosts(strategy) or int(_read_tf_config()["task"]["index"]) == 0
 
 
-def check_batch(batch_size: int, strategy: tf.distribute.Strategy) -> None:
-    """Raises ValueError if a batch cannot be divided evenly among the replicas."""
-    replicas = strategy.num_replicas_in_sync
-    if batch_size % replicas:
-        raise ValueError(f"batch_size must be a multiple of the {replicas} replicas, got {batch_size}.")
+def check_batch(batch_size: int, strategy: tf.distribute.Strategy, pack: int = 1) -> None:
+    """Raises ValueError if a batch cannot be divided evenly among the replicas, in packs of `pack`."""
+    replicas, packs = strategy.num_replicas_in_sync, f" times {pack} images of a pack" if pack > 1 else ""
+    if batch_size % (replicas * pack):
+        raise ValueError(f"batch_size must be a multiple of the {replicas} replicas{packs}, got {batch_size}.")
 
 
 def check_agreement(strategy: tf.distribute.Strategy, numbers: dict[str, int]) -> None:
@@ -180,7 +180,7 @@ def explaining_lost_hosts(strategy: tf.distribute.Strategy) -> Iterator[None]:
     try:
         yield
     except tf.errors.OpError as error:
-        if not _on_hosts(strategy):
+        if not _on_hosts(strategy) or isinstance(error, tf.errors.ResourceExhaustedError):
             raise
         raise ConnectionError(
             f"Another host is gone or cannot be reached ({type(error).__name__}). "

@@ -235,12 +235,25 @@ def check_images(run: Run, images: data.Labelled) -> None:
         raise ValueError(f"One image in {_HELD_OUT} is held out to score on: {wanted}.")
 
 
+def digest(run: Run, images: data.Labelled) -> str:
+    """Returns the sha256 of the images. Raises ValueError if a run began with others."""
+    found = data.images_digest(images.images)
+    if run.images_sha256 not in (None, found):
+        raise ValueError(
+            f"The images of {run.source} are not those that the run in {run.folder} began with: name the folder that "
+            "holds them (--source), or start a new run."
+        )
+    return found
+
+
 def real_images(run: Run, seed: int = 0) -> tuple[data.Labelled, data.Labelled, str]:
     """Loads the images a run trained on, other real ones to compare with, and what to call the second.
 
     The others are the source's test images; where it has none, those held out, or else half of the training images.
     """
-    training, held_out = hold_out(run, load(run))
+    images = load(run)
+    digest(run, images)
+    training, held_out = hold_out(run, images)
     if data.is_bundled(run.source) or run.source.startswith("tfds:"):
         with contextlib.suppress(ValueError):  # a dataset without test images: as for a folder
             return training, load(run, "test"), f"{run.source}, split test"

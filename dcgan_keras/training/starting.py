@@ -47,6 +47,7 @@ def begin(
     if suited != run.settings:
         chosen = [f"--epochs {suited.epochs}", f"--batch-size {suited.batch_size}"]
         chosen += [f"--augment {suited.augment}"] * (suited.augment != run.settings.augment)
+        chosen += ["the networks and rates of --preset plain28"] * (suited.d_hidden != run.settings.d_hidden)
         held_out = f" to train on, beside {len(images) - count:,} held out," if count < len(images) else ""
         wrong = f"{count:,} images{held_out} are not the number that the preset was made for"
         say(f"{wrong}: {', '.join(chosen[:-1])} and {chosen[-1]} unless you give others.")
@@ -55,7 +56,7 @@ def begin(
         advice = "give --r1-gamma 1, or --normalization spectral"
         warnings.warn(f"Nothing bounds the discriminator, which the loss 'wasserstein' needs: {advice}.", stacklevel=2)
     runs.check_images(run, images)
-    devices.check_batch(run.settings.batch_size, strategy)
+    devices.check_batch(run.settings.batch_size, strategy, run.settings.pack)
     if not folder:
         run = dataclasses.replace(run, folder=runs.new_folder("runs", preset))
     return (runs.create(run) if devices.is_chief(strategy) else run), images
@@ -100,6 +101,8 @@ def resume(
     run = dataclasses.replace(run, settings=dataclasses.replace(run.settings, epochs=epochs), **moved)
     if run.score_every:
         extractors.load(run.scored_with)
+        if run.scored_with != runs.open_run(folder).scored_with and (run.folder / "scores.csv").is_file():
+            raise ValueError("The run has scores of another extractor, which do not compare: leave out --extractor.")
     return run, runs.load(run)
 
 

@@ -75,12 +75,7 @@ def train(
     settings, strategy = run.settings, strategy or tf.distribute.get_strategy()
     chief = devices.is_chief(strategy)
     images = runs.load(run) if images is None else data.labelled(images)
-    digest = data.images_digest(images.images)
-    if run.images_sha256 not in (None, digest):
-        raise ValueError(
-            f"The images of {run.source} are not those that the run in {run.folder} began with: name the folder that "
-            "holds them (--source), or start a new run."
-        )
+    digest = runs.digest(run, images)
     with runs.claimed(run) if chief else contextlib.nullcontext():
         if chief:
             files.remove_unfinished(run.folder)
@@ -94,7 +89,8 @@ def train(
             gan = build(settings, run.seed, run.precision, len(run.class_names), shares)
         done = load_newest_checkpoint(run, gan)
         shown = 0 if training.labels is None else zlib.crc32(training.labels.tobytes())
-        agreed = {"epochs done": done, "images": int(digest[:12], 16), "what images show": shown}
+        said = zlib.crc32(f"{settings} {run.seed} {run.precision}".encode())
+        agreed = {"epochs done": done, "images": int(digest[:12], 16), "what images show": shown, "settings": said}
         devices.check_agreement(strategy, agreed)
         steps = len(training) // settings.batch_size
         order = {"batch_size": settings.batch_size, "seed": run.seed, "first_epoch": done}
@@ -125,7 +121,7 @@ def _run_callbacks(
     if run.score_every:
         scorer = scores.kid_scorer(extractors.load(run.scored_with), held_out, seed=_CHOOSING_SEED)
         watch.append(callbacks.KeepBest(run.folder, scorer, run.score_every))
-    if len(held_out):
+    if len(held_out) >= run.settings.pack:
         watch.append(callbacks.LogitGap(run.logit_gap, training, held_out, run.score_every or every))
     # The checkpoint comes last: it says that all others have done their part of an epoch.
     return [*watch, callbacks.Checkpoint(run.checkpoints, every)]
@@ -191,7 +187,9 @@ def generators(run: runs.Run) -> dict[str, keras.Model]:
     stopped = checkpoints and callbacks.epoch_of(checkpoints[-1]) < run.settings.epochs
     if not checkpoints and not saved.is_file():
         raise FileNotFoundError(f"{run.folder} has no generator and no checkpoint: train it first.")
-    if stopped or not saved.is_file():
+    # A generator that is older than the last checkpoint is of a shorter training: a kill came before it was replaced.
+    old = checkpoints and saved.is_file() and saved.stat().st_mtime < checkpoints[-1].stat().st_mtime
+    if stopped or old or not saved.is_file():
         gan = build(run.settings, run.seed, run.precision, len(run.class_names))
         found = {f"after {load_newest_checkpoint(run, gan)} epochs": gan.ema_generator}
     else:

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import os
 
 import imageio.v3 as imageio
 import numpy as np
@@ -76,6 +77,25 @@ def test_a_folder_of_images_is_its_own_reference(tmp_path, folder):
     columns = training.evaluate(run)
     assert [column[0].subject for column in columns] == ["generator.keras", "real training images"]
     assert columns[0][0].count == 30 and np.isfinite([score.value for column in columns for score in column]).all()
+
+
+def test_a_run_is_not_scored_on_other_images_than_it_began_with(tmp_path, folder):
+    """One more would hold out others, most of which were trained on."""
+    path = folder(40)
+    run = new(tmp_path / "run", dataclasses.replace(TINY, epochs=1), source=str(path))
+    training.train(run, verbose=0)
+    imageio.imwrite(path / "more.png", np.full((28, 28), 9, np.uint8))
+    with pytest.raises(ValueError, match="are not those that the run"):
+        training.evaluate(runs.open_run(run.folder), count=10)
+
+
+def test_a_generator_of_a_shorter_training_is_not_taken_for_the_newest(tmp_path):
+    run = new(tmp_path / "run", dataclasses.replace(TINY, epochs=1, batch_size=500))
+    training.train(run, verbose=0)
+    assert list(training.generators(run)) == ["generator.keras"]
+    newest = max((run.folder / "checkpoints").iterdir()).stat().st_mtime
+    os.utime(run.folder / "generator.keras", (newest - 5, newest - 5))  # a kill came before it was replaced
+    assert list(training.generators(run)) == ["after 1 epochs"]
 
 
 def test_a_generator_chosen_on_the_images_of_its_score_says_so(tmp_path, folder, monkeypatch):

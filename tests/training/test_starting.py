@@ -74,6 +74,15 @@ def test_a_resume_changes_nothing_that_it_trains(tmp_path, changed, message):
         training.resume(run.folder, **changed)
 
 
+def test_scores_of_two_extractors_are_not_compared(tmp_path):
+    run = runs.create(runs.Run(tmp_path / "run", TINY, score_every=1))
+    training.resume(run.folder, extractor="emoji")
+    (run.folder / "scores.csv").write_text("epoch,score\n0,1.0\n")
+    training.resume(run.folder, extractor="fashion")  # the one it has
+    with pytest.raises(ValueError, match="scores of another extractor"):
+        training.resume(run.folder, extractor="emoji")
+
+
 def test_a_resume_takes_what_may_change(tmp_path):
     run = runs.create(runs.Run(tmp_path / "run", TINY))
     again, images = training.resume(run.folder, source="bundled", seed=0, changes={"epochs": 9, "beta_1": TINY.beta_1})

@@ -25,6 +25,7 @@ const rates = new Rates(RATES, () => {
 });
 let running = false;
 let begun = false; // whether the photographs are there
+let number = 0; // of the training: what is told of an earlier one comes too late
 let film = new Film();
 let filmed; // the step whose picture it has last
 let shownNow; // all pictures as one, as they are now
@@ -33,7 +34,7 @@ let made = 0; // steps that this page made
 worker.addEventListener("message", ({ data }) => {
   if (data.problem) return failed(data.problem);
   if (data.photos) return begin(data);
-  draw(data);
+  if (data.number === number) draw(data);
 });
 worker.addEventListener("error", () => complain("The training could not start: this browser may be too old for it."));
 
@@ -100,7 +101,8 @@ function draw({ steps, last, curves, pictures, variety, msPerStep }) {
 function showTime(steps, told, msPerStep) {
   const seconds = ((GOAL - steps) * msPerStep) / 1000;
   const rounded = seconds < 90 ? `${Math.max(10, 10 * Math.round(seconds / 10))} seconds` : `${Math.round(seconds / 60)} minutes`;
-  const left = msPerStep ? `: about ${rounded} left until you can name some clothes` : "";
+  const usual = Object.entries(PRESET).every(([name, rate]) => rates.get()[name] === rate);
+  const left = msPerStep && usual ? `: about ${rounded} left until you can name some clothes` : "";
   $("time").textContent = steps < GOAL ? `Step ${told} of ${GOAL}${left}.` : `Step ${told}. It goes on until you pause.`;
   $("progress").value = Math.min(steps, GOAL);
   document.title = running ? `Step ${told} – ${title}` : title;
@@ -113,7 +115,8 @@ const from = () => Number(/** @type {any} */ (document.querySelector("input[name
 function reset() {
   film = new Film();
   filmed = undefined;
-  worker.postMessage({ do: "reset", seed: seed(), from: from(), ...rates.get() });
+  number += 1;
+  worker.postMessage({ do: "reset", number, seed: seed(), from: from(), ...rates.get() });
   toAddress(state);
 }
 
@@ -155,7 +158,7 @@ $("png").addEventListener("click", async () => {
 savesFilm(() => film.gif(toBytes(mosaic(shownNow)), ACROSS * SIZE, 280), "dcgan.gif");
 
 addEventListener("beforeunload", (event) => {
-  if (running && made >= DEAR) event.preventDefault(); // the browser asks
+  if (made >= DEAR) event.preventDefault(); // the browser asks
 });
 
 // ---- links

@@ -14,7 +14,7 @@ const TELL_MS = 400; // from one telling to the next, while it runs
 const SHOWN = 25;
 const watched = normal(uniform(11), SHOWN * LATENT_DIM); // latent vectors of the pictures that are shown
 
-let photos, realSpread, game, last, curves, spent, timer;
+let photos, realSpread, number, game, last, curves, spent, timer;
 let shown = "average";
 let told = 0;
 const states = new Map(); // of trainings, by their step: site/snapshot.js wrote them
@@ -67,7 +67,7 @@ function tell() {
   const pictures = game.draw(watched, shown === "average" ? game.average : game.generator);
   const msPerStep = spent.length ? [...spent].sort((a, b) => a - b)[spent.length >> 1] : null;
   const variety = spread(pictures) / realSpread;
-  postMessage({ steps: game.steps, last, curves, pictures, variety, msPerStep });
+  postMessage({ number, steps: game.steps, last, curves, pictures, variety, msPerStep });
 }
 
 function turn() {
@@ -78,8 +78,9 @@ function turn() {
 
 const commands = {
   /** from: the step whose state is loaded, or 0. */
-  async reset({ seed, gRate, dRate, from }) {
+  async reset({ number: its, seed, gRate, dRate, from }) {
     const state = from ? await loadState(from) : null;
+    number = its;
     game = new DCGAN({ seed, gRate, dRate });
     if (state) game.goTo(from, state);
     last = null;

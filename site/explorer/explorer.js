@@ -27,7 +27,7 @@ const fromSeed = (seed) => normal(uniform(seed), generator.latentDim);
 const newSeed = () => Math.floor(SEEDS * random());
 const newLatent = () => fromSeed(newSeed());
 const nextTurn = () => new Promise((done) => setTimeout(done)); // lets the page answer between two pictures
-const number = (value, digits) => value.toFixed(digits).replace("-", "−");
+const number = (value, digits) => value.toFixed(digits).replace(/^-(?=[0.]+$)/, "").replace("-", "−");
 
 let generator;
 let z; // the latent vector that is shown
@@ -35,15 +35,15 @@ let place; // where z lies on the map, [x, y] from 0 to 1, or null if it lies el
 let recipe; // how to make z again in few words: { seed or map, and d1 to d8 where a slider was moved }, or null
 let corners; // of the map
 let square; // what a click edits: row, column, and how far it reaches to each side
-let earlier = []; // what Undo brings back, the last at its end: { z, place, recipe }
-let lastAct; // which control was used last
+let earlier = []; // what Undo brings back, the last at its end: { z, place, recipe, corners }
+let lastAct; // which control is dragged, if one is
 
 /** Begins what a control does, null for one that is no drag: the walk ends, the last message goes, and what was shown can be brought back. */
 function act(control) {
   stopWalk();
   $("status").textContent = "";
   const goesOn = control && control === lastAct; // a drag is one act
-  if (!goesOn) earlier = [...earlier.slice(1 - UNDOS), { z, place, recipe }];
+  if (!goesOn) earlier = [...earlier.slice(1 - UNDOS), { z, place, recipe, corners }];
   lastAct = control;
   $("undo").disabled = false;
 }
@@ -104,6 +104,7 @@ async function choose(name, link = {}) {
     generator = loaded;
   } catch (error) {
     if (mine !== choice) return;
+    $("time").textContent = "";
     $("problem").textContent = `The weights could not be loaded: ${error.message}`;
     return;
   }
@@ -212,8 +213,13 @@ function makeSliders() {
       go(moved, null, recipe && { ...recipe, [sliderNames[n]]: value });
     };
     slider.addEventListener("input", () => move(Number(slider.value)));
+    slider.addEventListener("pointerup", () => (lastAct = null)); // it is let go
     for (const [side, canvas] of row.querySelectorAll("canvas").entries()) {
-      canvas.addEventListener("click", () => move(side ? END : -END)); // with the keyboard: the slider itself
+      canvas.addEventListener("click", () => {
+        lastAct = null;
+        move(side ? END : -END);
+        lastAct = null;
+      }); // with the keyboard: the slider itself
     }
     return row;
   });
@@ -270,7 +276,10 @@ function goOnMap(x, y) {
 
 function followPointer(event) {
   if (event.type === "pointermove" && !event.buttons) return;
-  if (event.type === "pointerdown") $("map").setPointerCapture(event.pointerId);
+  if (event.type === "pointerdown") {
+    $("map").setPointerCapture(event.pointerId);
+    lastAct = null; // another drag
+  }
   const box = $("map").getBoundingClientRect();
   const parts = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
   goOnMap(...parts.map((part) => (part * ACROSS - 0.5) / (ACROSS - 1)));
@@ -286,8 +295,11 @@ $("map").addEventListener("keydown", (event) => {
   goOnMap(x + arrow[0] / 24, y + arrow[1] / 24);
 });
 $("corners").addEventListener("click", () => {
+  lastAct = null;
+  act("map");
   corners = [newLatent(), newLatent(), newLatent(), newLatent()];
   goOnMap(0, 0);
+  lastAct = null;
   drawMap();
 });
 
@@ -345,6 +357,9 @@ $("undo").addEventListener("click", () => {
   stopWalk();
   $("status").textContent = "";
   const before = earlier.pop();
+  const other = before.corners !== corners;
+  corners = before.corners;
+  if (other) drawMap();
   go(before.z, before.place, before.recipe);
   lastAct = null;
   $("undo").disabled = earlier.length === 0;

@@ -14,7 +14,7 @@ const TELL_MS = 150; // from one telling to the next, while it runs
 const grid = gridPoints();
 const watched = normal(uniform(11), 500 * LATENT_DIM); // latent vectors of the fakes that are drawn and counted
 
-let game, last, curves, timer;
+let number, game, last, curves, timer;
 let centers = null; // of the heaps of real points, if the visitor placed them
 let told = 0;
 
@@ -35,11 +35,12 @@ function tell() {
   const logits = game.discriminator.forward(grid);
   const fakes = game.generator.forward(watched);
   const heaps = centers ? reached(fakes, centers) : captured(sharesOfHeaps(fakes));
-  postMessage({ moves: game.moves, last, curves, logits, fakes, pushes: game.pushes(fakes), heaps });
+  postMessage({ number, moves: game.moves, last, curves, logits, fakes, pushes: game.pushes(fakes), heaps });
 }
 
 const commands = {
-  reset({ seed, gRate, dRate }) {
+  reset({ number: its, seed, gRate, dRate }) {
+    number = its;
     game = new Game({ seed, gRate, dRate, batchSize: BATCH_SIZE });
     game.centers = centers ?? CENTERS;
     last = null;

@@ -24,15 +24,20 @@ const rates = new Rates(RATES, () => {
   toAddress(state);
 });
 
-const small = new OffscreenCanvas(FILM_SIDE, FILM_SIDE).getContext("2d", { willReadFrequently: true });
+const small = Object.assign(document.createElement("canvas"), { width: FILM_SIDE, height: FILM_SIDE }).getContext(
+  "2d",
+  { willReadFrequently: true },
+);
 let running = false;
 let places = null; // where the visitor placed real points, or null for the eight heaps
 let shownReal;
+let number = 0; // of the game: what is told of an earlier one comes too late
 let data; // what the worker told last
 let film;
 let filmed; // the move whose picture it has last
 
 worker.addEventListener("message", (message) => {
+  if (message.data.number !== number) return;
   data = message.data;
   draw();
   if (data.moves === filmed) return;
@@ -73,7 +78,8 @@ const makeFilm = () => film.gif(smallPlane(), FILM_SIDE, FILM_SIDE, withoutOpaci
 function reset() {
   film = new Film();
   filmed = undefined;
-  worker.postMessage({ do: "reset", seed: seed(), ...rates.get() });
+  number += 1;
+  worker.postMessage({ do: "reset", number, seed: seed(), ...rates.get() });
   toAddress(state);
 }
 

@@ -87,9 +87,8 @@ export function showNumbers(numbers, unit, last) {
     "on-fakes": last?.onFakes.toFixed(2),
   };
   for (const [id, value] of Object.entries(all)) $(id).textContent = value ?? "–";
-  if (!last) return;
   const label = `Losses over ${numbers[unit]} ${unit}, now ${all["d-loss"]} of D, ${all["g-loss"]} of G`;
-  $("losses").setAttribute("aria-label", label);
+  $("losses").setAttribute("aria-label", last ? label : "No losses yet");
 }
 
 /** Says a sentence to screen readers: while the game runs now and then, else at once. */

@@ -9,7 +9,11 @@ const random = uniform(crypto.getRandomValues(new Uint32Array(1))[0]);
 let generator;
 
 async function draw() {
-  generator ??= await loadGenerator(new URL("../explorer/fashion", import.meta.url).href);
+  try {
+    generator ??= await loadGenerator(new URL("../explorer/fashion", import.meta.url).href);
+  } catch {
+    return; // without a network the squares stay grey, and the button tries again
+  }
   for (const canvas of canvases) paint(canvas, generator.draw(normal(random, generator.latentDim)), generator.size);
   section.classList.add("drawn");
 }

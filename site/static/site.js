@@ -12,9 +12,9 @@ addEventListener("resize", makeReachable);
 new ResizeObserver(makeReachable).observe(document.body); // formulas and folded solutions change what is wide
 
 // Films stand still where the system asks for less motion, and can be stopped: the still is the last frame.
-const [STOP, PLAY] = document.documentElement.lang.startsWith("zh")
-  ? ["停止动画", "播放动画"]
-  : ["Stop the film", "Play the film"];
+const [STOP, PLAY, STEP, PICTURE] = document.documentElement.lang.startsWith("zh")
+  ? ["停止动画", "播放动画", "逐帧查看动画", "第 N 帧，共 ALL 帧"]
+  : ["Stop the film", "Play the film", "Step through the film", "picture N of ALL"];
 /** @type {NodeListOf<HTMLImageElement>} */
 const films = document.querySelectorAll("img[data-still]");
 const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -30,19 +30,20 @@ for (const film of films) {
   button.addEventListener("click", () => show(button.textContent === PLAY));
   show(!calm);
   film.after(button);
-  if ("ImageDecoder" in window) button.after(stepper(film, moving, () => (button.textContent = "Play the film")));
+  if ("ImageDecoder" in window) button.after(stepper(film, moving, button));
 }
 
 /** A slider that steps through a film. The film is taken apart when the slider is first used. */
-function stepper(film, moving, stop) {
+function stepper(film, moving, button) {
   const slider = document.createElement("input");
   Object.assign(slider, { type: "range", className: "steps", min: 0, max: 100, value: 0, step: 1 });
-  slider.setAttribute("aria-label", "Step through the film");
+  slider.setAttribute("aria-label", STEP);
   let opening, address;
   let asked = 0;
+  button.addEventListener("click", () => (asked += 1)); // what is still being decoded comes too late
   slider.addEventListener("input", async () => {
     const mine = ++asked;
-    stop();
+    button.textContent = PLAY;
     try {
       const decoder = await (opening ??= opened(moving));
       const last = decoder.tracks.selectedTrack.frameCount - 1;
@@ -51,7 +52,7 @@ function stepper(film, moving, stop) {
         Object.assign(slider, { max: last, value });
       }
       const place = slider.valueAsNumber;
-      slider.setAttribute("aria-valuetext", `picture ${place + 1} of ${last + 1}`);
+      slider.setAttribute("aria-valuetext", PICTURE.replace("N", `${place + 1}`).replace("ALL", `${last + 1}`));
       const { image } = await decoder.decode({ frameIndex: place });
       const canvas = new OffscreenCanvas(image.displayWidth, image.displayHeight);
       canvas.getContext("2d").drawImage(image, 0, 0);
@@ -62,6 +63,7 @@ function stepper(film, moving, stop) {
       film.src = address = URL.createObjectURL(picture);
     } catch {
       slider.remove(); // from a file, say, nothing can be fetched: the film is left as it is
+      button.textContent = film.src === moving ? STOP : PLAY;
     }
   });
   return slider;

@@ -5,7 +5,7 @@
   const bar = document.querySelector("nav");
   const [back, next, colours, full] = bar.querySelectorAll("button");
   const root = document.documentElement;
-  const controls = "a, button, pre[tabindex]";
+  const controls = "a, button, input, pre[tabindex]";
   const places = () => slides.map((each) => each.getBoundingClientRect());
 
   /** The slide in the middle of the window, counted from 0. */
@@ -33,7 +33,7 @@
   addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.altKey || event.metaKey) return;
     const target = /** @type {Element} */ (event.target);
-    if (event.key === " " && target.closest(controls)) return;
+    if (target.matches("input") || (event.key === " " && target.closest(controls))) return;
     if (event.key.startsWith("Arrow") && target.closest("pre[tabindex]")) return; // it scrolls
     const step = event.key === " " && event.shiftKey ? -1 : steps[event.key];
     const at = current();

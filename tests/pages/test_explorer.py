@@ -577,6 +577,30 @@ def test_undo_brings_back_what_was_before_each_act(visit):
     assert page.locator("#undo").is_disabled()
 
 
+def test_each_drag_is_an_act_of_its_own(visit):
+    page = visit("index.html", reduced_motion="reduce")
+    shown = []
+    for part in (0.2, 0.6, 0.9):
+        page.locator("#map").click(position={"x": 300 * part, "y": 60})
+        shown.append(pixels(page))
+    for before in reversed(shown[:-1]):
+        page.locator("#undo").click()
+        np.testing.assert_array_equal(pixels(page), before)
+
+
+def test_undo_brings_the_maps_corners_back_too(visit):
+    page = visit("index.html", reduced_motion="reduce")
+    page.locator("#map").focus()
+    page.keyboard.press("ArrowRight")
+    beside = pixels(page)
+    page.locator("#undo").click()
+    page.locator("#corners").click()
+    page.locator("#undo").click()
+    page.locator("#map").focus()
+    page.keyboard.press("ArrowRight")
+    np.testing.assert_array_equal(pixels(page), beside)
+
+
 def test_a_film_says_how_far_it_is_and_ends_with_its_generator(visit):
     page = visit("index.html")
     page.locator("#gif").click()
@@ -692,6 +716,23 @@ def one_move(page, number):
 def again(page):
     page.locator("#reset").click()
     until_move(page, "=== 0")
+
+
+def test_a_new_games_film_begins_with_that_game(visit):
+    """What the worker tells of the old game comes when the new one has begun."""
+
+    def first_frame():
+        with page.expect_download() as download:
+            page.locator("#film").click()
+        return np.asarray(Image.open(io.BytesIO(download.value.path().read_bytes())).convert("RGB"), int)
+
+    page = visit("game.html")
+    untouched = first_frame()
+    page.locator("#start").click()
+    until_move(page, "> 60")
+    page.locator("#reset").click()
+    one_move(page, 1)
+    assert np.abs(first_frame() - untouched).mean() < 4  # a GIF's colours are those of all its pictures
 
 
 def test_the_game_obeys_its_controls(visit):

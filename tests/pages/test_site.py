@@ -437,6 +437,32 @@ def test_slides_go_forward_and_back(tab, name):
     assert not tab.problems
 
 
+def test_the_slider_of_a_film_on_a_slide_is_a_slider(tab):
+    tab.set_viewport_size({"width": 1280, "height": 720})
+    tab.goto("slides/00_quickstart.html", wait_until="load")
+    number = tab.evaluate("document.querySelector('.steps').closest('section').id.replace('slide-', '')")
+    tab.goto("about:blank")
+    tab.goto(f"slides/00_quickstart.html#slide-{number}", wait_until="load")
+    tab.wait_for_timeout(300)
+    tab.locator(".steps").first.focus()
+    for key in ("ArrowRight", "End", "Space"):
+        tab.keyboard.press(key)
+        bottoms = tab.evaluate(
+            "[...document.querySelectorAll('section')].map((each) => each.getBoundingClientRect().bottom)"
+        )
+        assert sum(bottom <= 360 for bottom in bottoms) + 1 == int(number), key  # the one in the middle of the window
+    assert not tab.problems
+
+
+def test_a_chinese_film_speaks_chinese(tab):
+    tab.goto("zh/index.html", wait_until="load")
+    tab.locator(".steps").first.fill("40")
+    assert tab.locator("button.stop").first.inner_text() == "播放动画"
+    tab.wait_for_function("/^第 \\d+ 帧/.test(document.querySelector('.steps').ariaValueText)")
+    tab.locator("button.stop").first.click()
+    assert tab.locator("button.stop").first.inner_text() == "停止动画"
+
+
 def test_slides_go_on_by_every_way(tab):
     def at():
         return tab.evaluate(SLIDE)["number"]

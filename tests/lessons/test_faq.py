@@ -96,6 +96,8 @@ def changes():
             of("few_pictures", "kid", 2, count=count, augment=augment, step="4000") for augment in ("", "translation")
         )
         yield f"| {int(count):,} pictures in colour, shifted at random | {before} | {after} |"
+    before, after = (of("colour", "kid", 2, arm=arm, epoch="136") for arm in ("laptop64", "groups, shifts"))
+    yield f"twice as long, and groups and a slower D | {before} | {after} |"
     yield "100 pictures cost something with 1,911"
     curves = results("time_to_quality")["curves"]
     ends = {

@@ -184,10 +184,10 @@ def to_inpaint(generator: keras.Model, mask: str | Path, **search) -> Job | Call
 
         def of(path: Path) -> Job:
             white, black = (pictures.read(path, 0, 1, ground=ground)[0][..., 0] for ground in ("white", "black"))
-            erased = white - black > 127
-            if erased.all() or not erased.any():
-                raise ValueError(f"{'all' if erased.all() else 'nothing'} of it is erased, which makes it transparent")
-            return _to_fill(generator, _touched(erased, size), search)
+            hole = _touched(white - black > 127, size)
+            if hole.all() or not hole.any():
+                raise ValueError(f"{'all' if hole.all() else 'nothing'} of it is erased, which makes it transparent")
+            return _to_fill(generator, hole, search)
 
         return of
     path = files.at_home(mask)
@@ -279,10 +279,10 @@ def restore_files(
             this = job if isinstance(job, Job) else job(path)
             image, remarks = pictures.read(path, this.size, channels, **this.reading)
             remarks += _changed(path, this, channels)
-            (after,), (spread,), (wrong,) = this.restore(image[np.newaxis])
         except Exception as error:  # of any kind: one picture must not cost the others
             yield _Report(path, pictures.reason(error))
             continue
+        (after,), (spread,), (wrong,) = this.restore(image[np.newaxis])
         apart = np.repeat(4 * spread[..., np.newaxis] - 1, channels, axis=-1)
         row = np.stack([this.before(image), *map(plots.to_uint8, (after, apart))])
         plots.save_grid(out / f"{name}.png", row, columns=3, scale=max(1, 180 // len(after)))

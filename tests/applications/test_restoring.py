@@ -431,9 +431,14 @@ def test_what_is_erased_from_a_picture_is_its_own_hole(tmp_path):
         Image.fromarray(picture).save(tmp_path / f"{number}.png")
         holes.append(picture[..., 3] == 0)
     Image.new("L", (28, 28)).save(tmp_path / "whole.png")
+    rim = np.full((100, 100, 4), 90, np.uint8)
+    rim[4:-4, 4:-4, 3] = 0  # the hole touches every pixel of 28x28
+    rim[..., 3] = np.where(rim[..., 3], 255, 0)
+    Image.fromarray(rim).save(tmp_path / "rim.png")
     job = restoring.to_inpaint(generator, "erased", **QUICK)
-    paths = [tmp_path / name for name in ("0.png", "1.png", "whole.png")]
-    first, second, whole = restore(job, paths, tmp_path / "out")
+    paths = [tmp_path / name for name in ("0.png", "rim.png", "1.png", "whole.png")]
+    first, rim, second, whole = restore(job, paths, tmp_path / "out")
+    assert rim.failed == "all of it is erased, which makes it transparent" and rim.written is None
     assert [first.done, second.done] == [f"{hole.sum()} of 784 pixels filled" for hole in holes]
     for number, hole in enumerate(holes):
         restored = imageio.imread(tmp_path / "out" / f"{number}_restored.png")

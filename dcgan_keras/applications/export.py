@@ -113,8 +113,6 @@ def _ready(generator: keras.Model, slope: float = 1) -> keras.Model:
     `slope` flattens the steps by which it chooses a kind: as they are, they are beyond what 16 bits hold.
     """
     network = models.plain(generator)
-    for layer in [each for each in network.layers if each.name == models.PASSED and slope != 1]:
-        layer.set_weights([slope * weight for weight in layer.get_weights()])
     if any(layer.compute_dtype != "float32" for layer in network.layers):
 
         def in_float32(layer):
@@ -122,6 +120,8 @@ def _ready(generator: keras.Model, slope: float = 1) -> keras.Model:
 
         network = keras.models.clone_model(network, clone_function=in_float32)
         network.set_weights(generator.get_weights())
+    for layer in [each for each in network.layers if each.name == models.PASSED and slope != 1]:
+        layer.set_weights([slope * weight for weight in layer.get_weights()])
     models.draw(network, keras.ops.zeros((1, models.latent_dim(network))))
     return network
 

@@ -207,19 +207,15 @@ function makeSliders() {
       <output id="value-${n}" for="direction-${n}"></output>
       <span>${end}<input id="direction-${n}" type="range" min="-4" max="4" step="0.05">${end}</span>`;
     const slider = row.querySelector("input");
-    const move = (value) => {
-      act(slider.id);
+    const move = (value, control) => {
+      act(control);
       const moved = latent.moveAlong(z, generator.directions[n], value);
       go(moved, null, recipe && { ...recipe, [sliderNames[n]]: value });
     };
-    slider.addEventListener("input", () => move(Number(slider.value)));
+    slider.addEventListener("input", () => move(Number(slider.value), slider.id));
     slider.addEventListener("pointerup", () => (lastAct = null)); // it is let go
     for (const [side, canvas] of row.querySelectorAll("canvas").entries()) {
-      canvas.addEventListener("click", () => {
-        lastAct = null;
-        move(side ? END : -END);
-        lastAct = null;
-      }); // with the keyboard: the slider itself
+      canvas.addEventListener("click", () => move(side ? END : -END, null)); // with the keyboard: the slider itself
     }
     return row;
   });

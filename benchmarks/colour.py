@@ -60,34 +60,49 @@ def trained(arm: str, seed: int, epochs: int):
         yield gan, *found
 
 
-def train(run: tuple[str, int, int]) -> list[tuple]:
-    """Trains once, for (arm, seed, epochs). Returns the rows of the table."""
-    import dcgan_keras  # noqa: F401
+def judge(images, test):
+    """Gets ready to score generators that learned from images, against others that they never saw.
+
+    Returns a function of a generator and a seed: kid, precision and recall, and the four distances, as in HEAD.
+    """
     import numpy as np
-    from dcgan_keras import data, plots
     from dcgan_keras.evaluation import extractors, metrics, scores
 
-    arm, seed, epochs = run
     extractor = extractors.load("emoji")
 
     def spaces(images):
         return extractor(images).features, images.reshape(len(images), -1).astype(np.float32) / 255
 
-    known, others = (spaces(data.load_bundled(split, "emoji")[0]) for split in ("train", "test"))
+    known, others = spaces(images), spaces(test)
     usual = [metrics.nearest_neighbours(*pair)[1] for pair in zip(others, known)]
-    rows = []
-    for gan, epoch, seconds, logs in trained(arm, seed, epochs):
-        if epoch % MARK:
-            continue
-        drawn = spaces(np.concatenate(list(scores.draw(gan.ema_generator, len(known[0]), seed + 100))))
-        kid = metrics.kid(others[0], drawn[0], subset_size=len(others[0]), seed=0).mean
+
+    def scored(generator, seed: int) -> list[float]:
+        drawn = spaces(np.concatenate(list(scores.draw(generator, len(images), seed))))
+        kid = metrics.kid(others[0], drawn[0], subset_size=len(test), seed=0).mean
         found = metrics.precision_recall(others[0], drawn[0], k=3)
         far = [metrics.nearest_neighbours(*pair)[1] for pair in zip(drawn, known)]
         near = [
             np.quantile(its, part) / np.quantile(tests, part) for its, tests in zip(far, usual) for part in (0.5, 0.01)
         ]
-        scored = (kid, found.precision, found.recall, *near, logs["d_real"], logs["d_fake"])
-        rows.append((arm, seed, epoch, f"{seconds:.1f}", *(f"{value:.4f}" for value in scored)))
+        return [kid, found.precision, found.recall, *near]
+
+    return scored
+
+
+def train(run: tuple[str, int, int]) -> list[tuple]:
+    """Trains once, for (arm, seed, epochs). Returns the rows of the table."""
+    import dcgan_keras  # noqa: F401
+    from dcgan_keras import data, plots
+    from dcgan_keras.evaluation import scores
+
+    arm, seed, epochs = run
+    scored = judge(*(data.load_bundled(split, "emoji")[0] for split in ("train", "test")))
+    rows = []
+    for gan, epoch, seconds, logs in trained(arm, seed, epochs):
+        if epoch % MARK:
+            continue
+        values = (*scored(gan.ema_generator, seed + 100), logs["d_real"], logs["d_fake"])
+        rows.append((arm, seed, epoch, f"{seconds:.1f}", *(f"{value:.4f}" for value in values)))
         print(*rows[-1], flush=True)
     plots.save_grid(BUILD / f"{arm}, seed {seed}.png", next(scores.draw(gan.ema_generator, 60)), columns=15, scale=1)
     return rows

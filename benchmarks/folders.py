@@ -65,8 +65,8 @@ def train(run: tuple[str, str, int]) -> list[tuple]:
     name, arm, seed = run
     with tempfile.TemporaryDirectory() as empty:
         begun, images = starting.begin(
-            empty, preset="laptop64", changes=colour.ARMS[arm], source=str(BUILD / FOLDERS[name]), seed=seed, score_every=1,
-            say=lambda line: None,
+            empty, preset="laptop64", changes=colour.ARMS[arm], source=str(BUILD / FOLDERS[name]), seed=seed,
+            score_every=1, say=lambda line: None,
         )  # fmt: skip
         known, test = runs.hold_out(begun, images)
     settings = begun.settings

@@ -48,7 +48,7 @@ class Part:
         exact: whether a row, a dictionary, has nothing trained.
         least: what the span of seeds counts as at least, a share of the largest.
         skip: columns that are not compared, beside those of time.
-        needs: a package that the script cannot do without.
+        needs: what the script cannot do without: a package, or a folder with a slash behind it.
         make: a function of the table and a path that makes the rows, if `Table.make` does not.
         word: what that makes.
     """
@@ -98,6 +98,7 @@ PARTS = {
     "colour": Part(("groups, shifts",), (10,), 34),
     "conditional": Part(("projection",), (0,), 1_000),
     "dense_and_dcgan": Part(("dense photographs",), (0,), 580),
+    "folders": Part(("icons groups, shifts",), (0,), 0.25, needs="build/folders/"),
     "few_pictures": Part(("100",), (0,), 1_000),
     "hidden_layer": Part(("64",), (0,)),
     # Not "half": the last digits of its biharmonic row hang on how a sparse system of equations is rounded.
@@ -202,7 +203,7 @@ def check(name: str) -> bool:
     if not path.is_file():
         print(f"{name}: skipped, there is no such table yet", flush=True)
         return True
-    if importlib.util.find_spec(part.needs) is None:
+    if not (BUILD.parents[1] / part.needs).is_dir() if "/" in part.needs else not importlib.util.find_spec(part.needs):
         print(f"{name}: skipped, needs {part.needs}", flush=True)
         return True
     table = importlib.import_module(name).TABLE

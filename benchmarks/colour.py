@@ -45,15 +45,11 @@ HEAD = (
 def trained(arm: str, seed: int, epochs: int):
     """Trains a run. Yields the model, the epoch, seconds and logs, at each epoch's end."""
     import dcgan_keras  # noqa: F401  (first: it keeps TensorFlow's start-up lines away)
-    import numpy as np
     from dcgan_keras import data, presets, training
 
     settings = presets.get("laptop64", **(ARMS | PILOTS)[arm])
     images = data.load_bundled("train", "emoji")[0]
-    told, shares = None, ()
-    if settings.clusters:
-        told = data.cluster(images, settings.clusters, seed)
-        shares = np.bincount(told, minlength=settings.clusters).tolist()
+    told, shares = stability.grouped(images, settings, seed)
     gan = training.build(settings, seed, shares=shares)
     stream = iter(data.make_stream(images, told, batch_size=settings.batch_size, seed=seed))
     for found in stability.epochs_of(gan, stream, len(images) // settings.batch_size, epochs):

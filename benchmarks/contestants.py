@@ -8,6 +8,7 @@ import importlib.util
 
 import keras
 import numpy as np
+import stability
 import tensorflow as tf
 from dcgan_keras import data, presets, training
 from dcgan_keras.gan import DCGAN
@@ -193,10 +194,10 @@ class KerasIO:
 class Ours:
     """This project's `DCGAN`, by `fit`, with the networks it is given."""
 
-    def __init__(self, name: str, gan: DCGAN, batch_size: int, images: np.ndarray = IMAGES):
+    def __init__(self, name: str, gan: DCGAN, batch_size: int, images: np.ndarray = IMAGES, labels=None):
         self.name, self.gan, self.batch_size = name, gan, batch_size
         self.networks = gan.generator, gan.discriminator
-        self.dataset = data.make_stream(images, batch_size=batch_size)
+        self.dataset = data.make_stream(images, labels, batch_size=batch_size)
 
     def run(self, steps: int) -> None:
         self.gan.fit(self.dataset, steps_per_epoch=steps, verbose=0)
@@ -212,8 +213,13 @@ class Ours:
         return cls.of("ours, laptop preset", presets.get("laptop"))
 
     @classmethod
+    def plain28(cls) -> "Ours":
+        return cls.of("ours, plain28 preset", presets.get("plain28"))
+
+    @classmethod
     def of(cls, name: str, settings: presets.Preset, images: np.ndarray = IMAGES) -> "Ours":
-        return cls(name, training.build(settings), settings.batch_size, images)
+        told, shares = stability.grouped(images, settings, 0)
+        return cls(name, training.build(settings, shares=shares), settings.batch_size, images, told)
 
 
 class PyTorch:
@@ -303,25 +309,27 @@ class PyTorch:
 
 def all_contestants() -> list:
     """Builds every contestant; those in PyTorch only where it is installed."""
-    laptop = presets.get("laptop")
-    contestants = [Tutorial(), KerasIO(), Ours.same_networks(), Ours.laptop()]
+    plain28 = presets.get("plain28")
+    contestants = [Tutorial(), KerasIO(), Ours.same_networks(), Ours.plain28(), Ours.laptop()]
     if importlib.util.find_spec("torch"):
         for compiled, label in ((False, "eager"), (True, "torch.compile")):
             contestants.append(PyTorch(f"pytorch, {label}", tutorial_networks(), 256, 1e-4, compiled))
         for compiled, label in ((False, "eager"), (True, "torch.compile")):
-            networks = training.build(laptop)
+            networks = training.build(plain28)
             pair = networks.generator, networks.discriminator
-            contestants.append(PyTorch(f"pytorch, laptop networks, {label}", pair, laptop.batch_size, 5e-4, compiled))
+            contestants.append(PyTorch(f"pytorch, plain28 networks, {label}", pair, plain28.batch_size, 5e-4, compiled))
     return contestants
 
 
 def colour_contestants() -> list:
     """Builds those that train on the bundled emoji at 64x64; those in PyTorch only where it is installed."""
     images, laptop64 = data.load_bundled("train", "emoji")[0], presets.get("laptop64")
+    told = presets.get("laptop64", clusters=20, d_learning_rate=1e-3, augment="translation")
     contestants = [
         Ours.of("ours, faces tutorial's networks", FACES, images),
         Ours.of("ours, paper64 preset", presets.get("paper64"), images),
         Ours.of("ours, laptop64 preset", laptop64, images),
+        Ours.of("ours, laptop64 with groups, shifts", told, images),
     ]
     if importlib.util.find_spec("torch"):
         for settings, label in ((FACES, "faces tutorial"), (laptop64, "laptop64 networks")):

@@ -1,15 +1,16 @@
-"""Folders that nobody prepared: what `dcgan train --data FOLDER` draws of them, and whether groups help everywhere.
+"""Folders that nobody prepared: what `dcgan train --source FOLDER` draws of them, with groups and without.
 
     python benchmarks/folders.py --deb [FOLDER]
-    python benchmarks/folders.py [--arms "icons laptop64" ...] [--seeds 0 ...] [--jobs 2] [--csv FILE]
+    python benchmarks/folders.py [--arms "icons plain" ...] [--seeds 1 ...] [--share 1.0] [--jobs 2] [--csv FILE]
     python benchmarks/folders.py --picture [FILE]
 
-The pictures are four packages of Debian 12, as they were packed, 478 MB. `--deb` unpacks them from the .deb files in a
-folder, by default this one, into `build/folders`: `apt-get download oxygen-icon-theme openclipart-png
-tuxpaint-stamps-default wesnoth-1.16-data` fetches them. Each run is what the command line makes of the folder, a tenth
-of the pictures held out, to the end of the preset's steps. The arms: `laptop64`, the preset; `groups, shifts`, as in
-`colour.py`. Seeds 0 to 2: no folder chose a setting. Eight minutes of a core a run. Runs that are in the file already
-are not done again. Each leaves sixty of its pictures in `build/folders`, `--picture` puts those of seed 0 into one.
+The pictures are packages of Debian 12, as they were packed. `--deb` unpacks them from the .deb files in a folder, by
+default this one, into `build/folders`. `apt-get download oxygen-icon-theme tuxpaint-stamps-default endless-sky-data
+hedgewars-data supertuxkart-data` fetches them, 1 GB. Each run is what the command line makes of the folder, a tenth of
+the pictures held out, to the end of the preset's steps. The arms: `plain`, the preset `laptop64` as it is for many
+pictures; `groups, shifts`, as in `colour.py`. Seeds 1 to 3: what seed 0 drew of some of these folders, and of larger
+ones, chose for how few pictures the second is. Five minutes of a core a run. Runs that are in the file already are not
+done again. Each leaves sixty of its pictures in `build/folders`, `--picture` puts those of the first seed into one.
 
 Columns: folder, arm, seed; count, of pictures trained on; epoch, at each quarter; seconds of one core in training steps
 alone, first step left out; kid, precision and recall of as many images of the averaged generator as it was trained on,
@@ -27,16 +28,23 @@ import stability
 import tables
 
 BUILD = tables.FOLDER.parents[1] / "build" / "folders"
-_WESNOTH = "wesnoth-1.16-data/usr/share/games/wesnoth/1.16/data/core/images"
 FOLDERS = {
     "icons": "oxygen-icon-theme/usr/share/icons/oxygen/base/128x128",
-    "clip art": "openclipart-png/usr/share/openclipart/png",
     "stamps": "tuxpaint-stamps-default/usr/share/tuxpaint/stamps",
-    "fighters": f"{_WESNOTH}/units",
-    "terrain": f"{_WESNOTH}/terrain",
+    "space": "endless-sky-data/usr/share/games/endless-sky/images",
+    "hedgehogs": "hedgewars-data/usr/share/games/hedgewars/Data/Graphics",
+    "karts": "supertuxkart-data/usr/share/games/supertuxkart/data",
 }
-ARMS = ("laptop64", "groups, shifts")
-SEEDS = (0, 1, 2)
+PILOTS = {  # larger ones, of openclipart-png and wesnoth-1.16-data
+    "clip art": "openclipart-png/usr/share/openclipart/png",
+    "fighters": "wesnoth-1.16-data/usr/share/games/wesnoth/1.16/data/core/images/units",
+    "terrain": "wesnoth-1.16-data/usr/share/games/wesnoth/1.16/data/core/images/terrain",
+}
+ARMS: dict[str, dict] = {
+    "plain": {"clusters": 0, "d_learning_rate": 2e-3, "augment": ""},
+    "groups, shifts": colour.ARMS["groups, shifts"],
+}
+SEEDS = (1, 2, 3)
 JUDGED = 2_000
 HEAD = (
     "folder", "arm", "seed", "count", "epoch", "seconds", "kid", "precision", "recall", "nearest", "nearest_low",
@@ -54,32 +62,28 @@ def unpack(folder: Path) -> None:
         subprocess.run(["dpkg", "-x", found[-1], BUILD / package], check=True)
 
 
-def train(run: tuple[str, str, int]) -> list[tuple]:
-    """Trains once, for (folder, arm, seed). Returns the rows of the table."""
+def train(run: tuple[str, str, int, float]) -> list[tuple]:
+    """Trains once, for (folder, arm, seed, share of the steps). Returns the rows of the table."""
     import dcgan_keras  # noqa: F401  (first: it keeps TensorFlow's start-up lines away)
-    import numpy as np
     from dcgan_keras import data, plots, training
     from dcgan_keras.evaluation import scores
     from dcgan_keras.training import runs, starting
 
-    name, arm, seed = run
+    name, arm, seed, share = run
     with tempfile.TemporaryDirectory() as empty:
         begun, images = starting.begin(
-            empty, preset="laptop64", changes=colour.ARMS[arm], source=str(BUILD / FOLDERS[name]), seed=seed,
-            score_every=1, say=lambda line: None,
+            empty, changes=ARMS[arm], source=str(BUILD / (FOLDERS | PILOTS)[name]), seed=seed, score_every=1,
+            say=lambda line: None,
         )  # fmt: skip
         known, test = runs.hold_out(begun, images)
     settings = begun.settings
     scored = colour.judge(known.images[:: -(-len(known) // JUDGED)], test.images)
-    told, shares = None, ()
-    if settings.clusters:
-        told = data.cluster(known.images, settings.clusters, seed)
-        shares = np.bincount(told, minlength=settings.clusters).tolist()
+    told, shares = stability.grouped(known.images, settings, seed)
     gan = training.build(settings, seed, shares=shares)
     stream = iter(data.make_stream(known.images, told, batch_size=settings.batch_size, seed=seed))
-    rows, steps, epochs = [], len(known) // settings.batch_size, settings.epochs
-    marks = {epochs * quarter // 4 for quarter in (1, 2, 3, 4)}
-    for epoch, seconds, logs in stability.epochs_of(gan, stream, steps, epochs):
+    rows, steps = [], len(known) // settings.batch_size
+    marks = [settings.epochs * quarter // 4 for quarter in range(1, 1 + int(4 * share))]
+    for epoch, seconds, logs in stability.epochs_of(gan, stream, steps, marks[-1]):
         if epoch in marks:
             values = (*scored(gan.ema_generator, seed + 100), logs["d_real"], logs["d_fake"])
             rows.append((name, arm, seed, len(known), epoch, f"{seconds:.1f}", *(f"{value:.4f}" for value in values)))
@@ -102,7 +106,8 @@ def draw_picture(path: Path) -> None:
 
 
 RUNS = [(name, arm, seed) for seed in SEEDS for name in FOLDERS for arm in ARMS]
-TABLE = tables.Table("folders", HEAD, ("folder", "arm", "seed"), ("epoch",), RUNS, train, jobs=2)
+KEY = ("folder", "arm", "seed")
+TABLE = tables.Table("folders", HEAD, KEY, ("epoch",), RUNS, train, steps=1.0, unit="share", jobs=2)
 
 
 if __name__ == "__main__":

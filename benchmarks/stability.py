@@ -1,16 +1,22 @@
 """Whether the `laptop` preset falls apart: fresh seeds to the end of the budget, beside what it is compared with.
 
+    python benchmarks/stability.py --blind
     python benchmarks/stability.py [--arms laptop ...] [--seeds 10 ...] [--epochs 60] [--jobs 2] [--csv FILE]
 
 Each run trains 60 epochs of the bundled clothes. The arms: `plain28` and `laptop`, the presets; `clusters`, `laptop`
 told 50 groups of alike pictures; `labels`, told the ten classes; `batch 64`, batches of half the size, and so twice as
-many steps. Runs that are in the file already, as long, are not done again. Two and a half minutes of a core a run.
+many steps. Runs that are in the file already, as long, are not done again. Two and a half minutes of a core a run. Each
+leaves sixty of its pictures in `build/stability`; `--blind` puts those of `plain28`, `laptop` and `clusters` there on
+sheets without a name, A.png and so on, in an order that `sheets.csv` tells, for whoever counts the torn garments.
 
 Columns: arm, seed; epoch, at each quarter; seconds of one core in training steps alone, first step left out; fid, kid,
 precision and recall of 5,000 images of the averaged generator against the 5,000 test images, with the extractor
 `fashion`; d_real and d_fake, means of that epoch.
 """
 
+import random
+import shutil
+import sys
 import time
 
 import tables
@@ -23,7 +29,19 @@ ARMS: dict[str, dict] = {  # changes to `laptop`, or another preset
     "batch 64": {"batch_size": 64},
 }
 SEEDS = range(10, 20)  # none that chose a setting
+BUILD = tables.FOLDER.parents[1] / "build" / "stability"
 HEAD = ("arm", "seed", "epoch", "seconds", "fid", "kid", "precision", "recall", "d_real", "d_fake")
+
+
+def grouped(images, settings, seed: int):
+    """Finds the groups of images that networks are told, and their sizes. Of none: None, and nothing."""
+    import numpy as np
+    from dcgan_keras import data
+
+    if not settings.clusters:
+        return None, ()
+    told = data.cluster(images, settings.clusters, seed)
+    return told, np.bincount(told, minlength=settings.clusters).tolist()
 
 
 def epochs_of(gan, stream, steps: int, epochs: int):
@@ -67,20 +85,32 @@ def quarters(gan, settings, told, epochs: int, seed: int):
 def train(run: tuple[str, int, int]) -> list[tuple]:
     """Trains once, for (arm, seed, epochs). Returns the rows of the table."""
     import dcgan_keras  # noqa: F401  (first: it keeps TensorFlow's start-up lines away)
-    import numpy as np
-    from dcgan_keras import data, presets, training
+    from dcgan_keras import data, plots, presets, training
+    from dcgan_keras.evaluation import scores
 
     arm, seed, epochs = run
     settings = presets.get(**{"name": "laptop", **ARMS[arm]})
     images, labels = data.load_bundled("train")
-    told, shares, classes = None, (), 0
-    if settings.clusters:
-        told = data.cluster(images, settings.clusters, seed)
-        shares = np.bincount(told, minlength=settings.clusters).tolist()
-    elif arm == "labels":
+    (told, shares), classes = grouped(images, settings, seed), 0
+    if arm == "labels":
         told, classes = labels, len(data.CLASS_NAMES)
     gan = training.build(settings, seed, classes=classes, shares=shares)
-    return [(arm, seed, *row) for row in quarters(gan, settings, told, epochs, seed)]
+    rows = [(arm, seed, *row) for row in quarters(gan, settings, told, epochs, seed)]
+    if not classes:
+        drawn = next(scores.draw(gan.ema_generator, 60))
+        plots.save_grid(BUILD / f"{arm}, seed {seed}.png", drawn, columns=10, scale=2)
+    return rows
+
+
+def hide_names(arms=("plain28", "laptop", "clusters"), seed: int = 0) -> None:
+    """Copies the sheets of arms to files that do not say which arm or seed they are of."""
+    sheets = [path for path in sorted(BUILD.glob("*, seed *.png")) if path.name.partition(",")[0] in arms]
+    random.Random(seed).shuffle(sheets)
+    names = [f"{chr(ord('A') + place)}.png" for place in range(len(sheets))]
+    for name, sheet in zip(names, sheets):
+        shutil.copy(sheet, BUILD / name)
+    told = "\n".join(f"{name},{sheet.stem}" for name, sheet in zip(names, sheets))
+    (BUILD / "sheets.csv").write_text(f"sheet,run\n{told}\n", encoding="utf-8")
 
 
 RUNS = [(arm, seed) for arm in ARMS for seed in SEEDS]
@@ -88,4 +118,7 @@ TABLE = tables.Table("stability", HEAD, ("arm", "seed"), ("epoch",), RUNS, train
 
 
 if __name__ == "__main__":
-    TABLE.main()
+    if sys.argv[1:2] == ["--blind"]:
+        hide_names()
+    else:
+        TABLE.main()

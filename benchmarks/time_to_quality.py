@@ -31,10 +31,12 @@ import sys
 import time
 from pathlib import Path
 
+import colour
 import dcgan_keras  # noqa: F401  (first: it keeps TensorFlow's start-up lines away)
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
+import stability
 from contestants import FACES, Ours, Tutorial, dense_networks
 from dcgan_keras import data, files, models, plots, presets, training
 from dcgan_keras.evaluation import extractors, metrics, scores
@@ -51,27 +53,33 @@ SOURCES = {
 
 MINUTES_KEPT = (2, 5, 20, 60)
 
-# Label, seconds of training unless told otherwise, what differs from the preset `laptop` or, in colour, from `laptop64`
-# (None: other networks).
+PLAIN28 = presets.get("plain28")
+
+# Label, seconds of training unless told otherwise, and the settings (None: other networks).
 CONTESTANTS = {
-    "laptop": ("laptop preset", 120, {}),
+    "laptop": ("laptop preset", 120, presets.get("laptop")),
+    "clusters": ("laptop, 50 clusters", 120, presets.get("laptop", clusters=50)),
+    "plain28": ("plain28 preset", 120, PLAIN28),
     "wide": (
         "twice as wide",
         120,
-        {"g_filters": 32, "d_filters": 32, "g_learning_rate": 1e-3, "d_learning_rate": 1e-3, "batch_size": 64},
+        dataclasses.replace(
+            PLAIN28, g_filters=32, d_filters=32, g_learning_rate=1e-3, d_learning_rate=1e-3, batch_size=64
+        ),
     ),
     "paper-rate": (
         "paper's rate, no average",
         120,
-        {"g_learning_rate": 2e-4, "d_learning_rate": 2e-4, "ema_decay": 0.0},
+        dataclasses.replace(PLAIN28, g_learning_rate=2e-4, d_learning_rate=2e-4, ema_decay=0.0),
     ),
-    "document": ("document preset", 3600, dataclasses.asdict(presets.get("document"))),
+    "document": ("document preset", 3600, presets.get("document")),
     "dense": ("dense GAN, same recipe", 300, None),
     "tutorial": ("tutorial", 3600, None),
 }
 COLOUR = {
-    "laptop64": ("laptop64 preset", 600, {}),
-    "faces": ("PyTorch's faces tutorial", 6000, dataclasses.asdict(FACES)),
+    "laptop64": ("laptop64 preset", 300, presets.get("laptop64")),
+    "groups": ("laptop64, groups and shifts", 300, presets.get("laptop64", **colour.ARMS["groups, shifts"])),
+    "faces": ("PyTorch's faces tutorial", 6000, FACES),
 }
 
 
@@ -135,8 +143,8 @@ def score_kid(extractor, images, test):
 class Continued(Ours):
     """Training that goes on where the last call ended. `fit` would begin the stream of images anew at each call."""
 
-    def __init__(self, name, gan, batch_size, images):
-        super().__init__(name, gan, batch_size, images)
+    def __init__(self, name, gan, batch_size, images, labels=None):
+        super().__init__(name, gan, batch_size, images, labels)
         self.batches = iter(self.dataset)
 
     def run(self, steps: int) -> None:
@@ -292,14 +300,15 @@ def build(name: str, seed: int, images: np.ndarray):
     if name == "tutorial":
         contestant = Tutorial(images)
         return contestant, contestant.generator
-    settings = presets.get("laptop64" if name in COLOUR else "laptop", **((CONTESTANTS | COLOUR)[name][2] or {}))
-    gan = training.build(settings, seed)
+    settings = (CONTESTANTS | COLOUR)[name][2] or PLAIN28
+    told, shares = stability.grouped(images, settings, seed)
+    gan = training.build(settings, seed, shares=shares)
     if name == "dense":
         # Fresh optimizers: these belong to the variables they were built with.
         optimizers = [keras.optimizers.Adam.from_config(o.get_config()) for o in (gan.g_optimizer, gan.d_optimizer)]
         gan = DCGAN(*dense_networks(), ema_decay=settings.ema_decay, seed=seed)
         gan.compile(*optimizers)
-    return Continued(name, gan, settings.batch_size, images), gan.ema_generator
+    return Continued(name, gan, settings.batch_size, images, told), gan.ema_generator
 
 
 if __name__ == "__main__":

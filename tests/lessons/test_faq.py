@@ -102,10 +102,10 @@ def changes():
     curves = results("time_to_quality")["curves"]
     ends = {
         name: [min(score for _, score in curve) for curve in curves[name].values()]
-        for name in ("laptop preset", "tutorial")
+        for name in ("plain28 preset", "tutorial")
     }
     times = 452 / 9.5  # MFLOP an image, as the README has them; counted in tests/test_benchmarks.py
-    yield f"an FID of {span(ends['laptop preset'], 1)}, where"
+    yield f"an FID of {span(ends["plain28 preset"], 1)}, where"
     yield f"{times:.0f} times the arithmetic an image, has {span(ends['tutorial'], 1)} at best"
 
 

@@ -124,7 +124,8 @@ def score_fid(extractor, images, test):
     real, count = metrics.moments(extractor(test).features), min(10_000, len(test))
 
     def measure(batches):
-        return metrics.frechet_distance(real, metrics.moments(extractor(batch).features for batch in batches))
+        features = np.concatenate([extractor(batch).features for batch in batches])
+        return metrics.frechet_distance(real, metrics.moments(features))
 
     return measure, count, measure([images[np.random.default_rng(0).permutation(len(images))[:count]]])
 

@@ -11,7 +11,7 @@ Not here: losses and training.
 """
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
@@ -66,7 +66,7 @@ def build_generator(
     _check(channels, classes, latent_dim=latent_dim, filters=filters, kernel_size=kernel_size)
     if classes and len(clusters):
         raise ValueError("A generator is told classes or chooses clusters, not both.")
-    normal = _NormalWeights(seed, stream=0)
+    normal = _normal_weights(seed, stream=0)
     width = filters * 2 ** len(hidden_sizes)
     stack = [
         # The paper's "project and reshape": one matrix product, the first transposed convolution on a 1x1 map.
@@ -123,7 +123,7 @@ def build_discriminator(
         raise ValueError(f"normalization must be one of {', '.join(_NORMALIZATIONS)}, got {normalization!r}.")
     if classes and pack > 1:
         raise ValueError(f"A discriminator that is told classes reads one image at a time, got pack={pack}.")
-    normal = _NormalWeights(seed, stream=1)
+    normal = _normal_weights(seed, stream=1)
     spectral, has_norm = normalization == "spectral", normalization == "batch"
     conv, dense = (fast.SpectralConv2D, fast.SpectralDense) if spectral else (fast.FastConv2D, layers.Dense)
     stack = [
@@ -217,11 +217,15 @@ def draw(generator: keras.Model, latents, labels=None):
     return generator(with_labels(generator, latents, labels), training=False)
 
 
-def plain(network: keras.Model) -> keras.Model:
-    """Copies a network into Keras's own layers, to open without this package. A class of its own is handed back."""
+def plain(network: keras.Model, **settings) -> keras.Model:
+    """Copies a network into Keras's own layers, to open without this package. A class of its own is handed back.
+
+    Where a layer has any of the `settings`, by the names in its config, they take the place of its own.
+    """
 
     def parent(layer):
-        return fast.PARENTS.get(type(layer), type(layer)).from_config(layer.get_config())
+        config = {name: settings.get(name, value) for name, value in layer.get_config().items()}
+        return fast.PARENTS.get(type(layer), type(layer)).from_config(config)
 
     try:
         copy = keras.models.clone_model(network, clone_function=parent)
@@ -267,14 +271,10 @@ def batch_norm(name: str, normal) -> layers.BatchNormalization:
     return fast.FastBatchNormalization(momentum=0.9, epsilon=1e-5, gamma_initializer=normal(mean=1.0), name=name)
 
 
-class _NormalWeights:
-    """Makes one N(mean, 0.02) initializer a call, each with its own seed derived from `seed` and `stream`."""
-
-    def __init__(self, seed: int | None, stream: int):
-        self._rng = np.random.default_rng(None if seed is None else [seed, stream])
-
-    def __call__(self, mean: float = 0.0) -> keras.initializers.RandomNormal:
-        return keras.initializers.RandomNormal(mean, WEIGHTS_STDDEV, seed=int(self._rng.integers(2**31)))
+def _normal_weights(seed: int | None, stream: int) -> Callable:
+    """Returns what makes one N(mean, 0.02) initializer a call, each with its own seed, by `seed` and `stream`."""
+    rng = np.random.default_rng(None if seed is None else [seed, stream])
+    return lambda mean=0.0: keras.initializers.RandomNormal(mean, WEIGHTS_STDDEV, seed=int(rng.integers(2**31)))
 
 
 def _strided(kind, name, filters, kernel_size, normal, use_bias=False):

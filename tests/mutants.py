@@ -501,8 +501,8 @@ MUTATIONS = [
     Mutation(
         "a generator of half precision is exported in half precision",
         "applications/export.py",
-        'if any(layer.compute_dtype != "float32" for layer in network.layers):',
-        "if False:",
+        'models.plain(generator, dtype="float32")',
+        "models.plain(generator)",
         "applications/export::test_a_generator_of_half_precision_is_exported_in_float32[saved_model]",
     ),
     Mutation(
@@ -604,6 +604,27 @@ MUTATIONS = [
         "augmentations::test_each_augmentation_of_a_policy_has_numbers_of_its_own",
     ),
     Mutation(
+        "few pictures are told as many groups as many",
+        "presets.py",
+        "min(20, count // 25)",
+        "20",
+        "presets::test_few_colour_pictures_are_told_apart_and_shifted_unless_somebody_said_otherwise",
+    ),
+    Mutation(
+        "what somebody asked for gives way to what suits few pictures",
+        "presets.py",
+        "few.keys() - fixed",
+        "few.keys()",
+        "presets::test_few_colour_pictures_are_told_apart_and_shifted_unless_somebody_said_otherwise",
+    ),
+    Mutation(
+        "a pack is told groups",
+        "training/starting.py",
+        'if conditional or changes.get("pack", 1) > 1:',
+        "if conditional:",
+        "training/starting::test_classes_and_packs_take_the_place_of_the_groups_of_a_preset",
+    ),
+    Mutation(
         "four batches an epoch are enough",
         "presets.py",
         "count // batch_size < 8",
@@ -630,13 +651,6 @@ MUTATIONS = [
         "frames[::-2][::-1]",
         "frames[::2]",
         "training/film::test_a_film_stays_under_its_limit_and_keeps_first_and_last_moment",
-    ),
-    Mutation(
-        "weights of half precision are not copied",
-        "applications/export.py",
-        "network.set_weights(generator.get_weights())",
-        "pass",
-        "applications/export::test_a_generator_of_half_precision_is_exported_in_float32[saved_model]",
     ),
     Mutation(
         "a word that several classes have picks the first",

@@ -107,14 +107,6 @@ def test_metrics(first, second, k, size):
 
 
 @many
-@given(
-    arrays.arrays(st.sampled_from([np.int64, np.float64, np.uint8]), arrays.array_shapes(min_dims=0, max_dims=2)), small
-)
-def test_class_coverage(labels, classes):
-    works_or_says_why(metrics.class_coverage, labels, classes)
-
-
-@many
 @given(pictures, st.integers(-2, 6), st.integers(-2, 4))
 def test_grids(images, columns, scale):
     works_or_says_why(plots.image_grid, images, columns=columns, scale=scale)

@@ -112,14 +112,7 @@ def _ready(generator: keras.Model, slope: float = 1) -> keras.Model:
 
     `slope` flattens the steps by which it chooses a kind: as they are, they are beyond what 16 bits hold.
     """
-    network = models.plain(generator)
-    if any(layer.compute_dtype != "float32" for layer in network.layers):
-
-        def in_float32(layer):
-            return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
-
-        network = keras.models.clone_model(network, clone_function=in_float32)
-        network.set_weights(generator.get_weights())
+    network = models.plain(generator, dtype="float32")
     for layer in [each for each in network.layers if each.name == models.PASSED and slope != 1]:
         layer.set_weights([slope * weight for weight in layer.get_weights()])
     models.draw(network, keras.ops.zeros((1, models.latent_dim(network))))

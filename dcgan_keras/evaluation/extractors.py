@@ -13,6 +13,7 @@ Not here: how the first two were built and trained (`assets/weights/classifiers.
 """
 
 import contextlib
+import functools
 import hashlib
 import os
 import sys
@@ -89,21 +90,15 @@ class Extractor:
         return f"{self.name}, resized from {height}x{width}x{channels}"
 
     def __call__(self, images: np.ndarray | Iterator[np.ndarray], count: int | None = None) -> Features:
-        """Computes the `Features` of the images.
-
-        Args:
-            images: an array, or an iterator of such arrays.
-            count: how many to look at, the first ones. None takes all.
+        """Computes the `Features` of the first `count` images, None for all, of an array or an iterator of arrays.
 
         Raises ValueError if there are no images or they do not fit.
         """
-        arrays = images if isinstance(images, Iterator) else iter([images])
         parts, done = [], 0
-        with _bar(f"Features ({self.name})", count) as bar:
-            while count is None or done < count:
-                array = next(arrays, None)
-                if array is None:
-                    break
+        shown = {"unit": " images", "leave": False, "delay": 1}  # in a terminal, if it takes longer than a second
+        hidden = None if sys.stderr else True  # tqdm fails where there is no stderr at all, as in IDLE
+        with tqdm(total=count, desc=f"Features ({self.name})", **shown, disable=hidden) as bar:
+            for array in images if isinstance(images, Iterator) else [images]:
                 array = np.asarray(array)
                 if array.ndim != 4 or array.shape[-1] not in (1, 3) or not len(array):
                     raise ValueError(f"Images must have the shape (count, height, width, 1 or 3), got {array.shape}.")
@@ -115,6 +110,8 @@ class Extractor:
                     parts.append((np.asarray(features), np.asarray(keras.ops.softmax(logits))))
                     bar.update(len(batch))
                 done += len(array)
+                if done == count:
+                    break
         if not parts:
             raise ValueError("There are no images.")
         return Features(*(np.concatenate(part) for part in zip(*parts)))
@@ -166,7 +163,7 @@ def load_classifier(name: str, path: str | Path) -> Extractor:
         raise ValueError(f"{path} does not hold a network for an extractor like {name!r}.") from error
     if fashion:
         return Extractor(name, network, _only_fashion, batch_size=500)
-    return Extractor(name, network, _resizing_to(data.EMOJI_SHAPE[0]), 250, data.EMOJI_SHAPE)
+    return Extractor(name, network, functools.partial(_resized, side=data.EMOJI_SHAPE[0]), 250, data.EMOJI_SHAPE)
 
 
 def _digest(network: keras.Model) -> str:
@@ -185,17 +182,13 @@ def _only_fashion(images: np.ndarray) -> np.ndarray:
     return images
 
 
-def _resizing_to(side: int) -> Callable:
-    """Returns a function that makes colour images of this height and width of any, in float."""
-
-    def prepare(images):
-        images = np.repeat(images, 3, axis=-1) if images.shape[-1] == 1 else images
-        if images.shape[1:3] == (side, side):
-            return images
-        how = {"interpolation": "bilinear", "antialias": True, "data_format": "channels_last"}
-        return keras.ops.image.resize(images, (side, side), **how)
-
-    return prepare
+def _resized(images, side: int):
+    """Makes colour images of this height and width of any, in float."""
+    images = np.repeat(images, 3, axis=-1) if images.shape[-1] == 1 else images
+    if images.shape[1:3] == (side, side):
+        return images
+    how = {"interpolation": "bilinear", "antialias": True, "data_format": "channels_last"}
+    return keras.ops.image.resize(images, (side, side), **how)
 
 
 @_usual_settings()
@@ -219,19 +212,13 @@ def _load_inception(weights: str | None = "imagenet") -> Extractor:
         ) from error
     network = keras.Model(backbone.inputs, [backbone.get_layer("avg_pool").output, backbone.output])
     name = "inception" if weights else "inception-untrained"
-    return Extractor(name, network, _resizing_to(_INCEPTION_SIDE), batch_size=50)
+    return Extractor(name, network, functools.partial(_resized, side=_INCEPTION_SIDE), batch_size=50)
 
 
 def _inception_weights() -> Path:
     """Returns where Keras keeps the weights of `inception`, whether they are there yet or not."""
     home = Path(os.path.expanduser(os.environ.get("KERAS_HOME") or "~/.keras"))
     return home / "models" / "inception_v3_weights_tf_dim_ordering_tf_kernels.h5"
-
-
-def _bar(title: str, total: int | None) -> tqdm:
-    """Returns a progress bar, seen in a terminal if it takes longer than a second."""
-    # tqdm fails where there is no stderr at all, as in IDLE.
-    return tqdm(total=total, desc=title, unit=" images", leave=False, delay=1, disable=None if sys.stderr else True)
 
 
 def _scaled(images: np.ndarray) -> np.ndarray:

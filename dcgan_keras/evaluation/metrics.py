@@ -13,14 +13,12 @@ Where scores of one and the same pair of sets differ between implementations:
 """
 
 from collections import namedtuple
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 
 _Moments = namedtuple("_Moments", "count mean covariance")
 _Manifolds = namedtuple("_Manifolds", "precision recall density coverage")
-_Classes = namedtuple("_Classes", "covered kl_from_uniform")
 _Modes = namedtuple("_Modes", "captured high_quality reverse_kl")
 
 
@@ -31,40 +29,24 @@ class Estimate(NamedTuple):
     standard_error: float
 
 
-def moments(features: np.ndarray | Iterable[np.ndarray]) -> _Moments:
-    """Computes mean and covariance, from one array or batch by batch, so that memory does not grow with the count.
-
-    Args:
-        features: of shape (count, dimension), or an iterable of such arrays. Fewer than two rows, a row of another
-            length or a value that is not finite is a ValueError.
+def moments(features: np.ndarray) -> _Moments:
+    """Computes mean and covariance of features (count, dimension): ValueError for fewer than two rows.
 
     Returns `count`, `mean` (dimension,) and the unbiased `covariance` (dimension, dimension).
     """
-    count, mean, scatter = 0, np.zeros(()), np.zeros(())
-    for batch in [features] if isinstance(features, np.ndarray) else features:
-        batch = _checked(batch)
-        if count and batch.shape[1] != len(mean):
-            raise ValueError(f"Features must all have one length, got rows of {len(mean)} and of {batch.shape[1]}.")
-        if not len(batch):
-            continue
-        center, total = batch.mean(axis=0), count + len(batch)
-        centered, gap = batch - center, center - mean
-        # Merged about the means (Chan and others, 1979): sums of squares about zero would cancel.
-        scatter = scatter + centered.T @ centered + np.outer(gap, gap) * (count * len(batch) / total)
-        mean, count = mean + gap * (len(batch) / total), total
-    if count < 2:
-        raise ValueError(f"A covariance needs two rows of features or more, got {count}.")
-    return _Moments(count, mean, scatter / (count - 1))
+    features = _checked(features)
+    if len(features) < 2:
+        raise ValueError(f"A covariance needs two rows of features or more, got {len(features)}.")
+    return _Moments(len(features), features.mean(axis=0), np.atleast_2d(np.cov(features, rowvar=False)))
 
 
-def fid(real_features: np.ndarray | Iterable[np.ndarray], fake_features: np.ndarray | Iterable[np.ndarray]) -> float:
+def fid(real_features: np.ndarray, fake_features: np.ndarray) -> float:
     """Computes the Fréchet distance of two sets of features, seen as normal distributions (arXiv 1706.08500).
 
     |m1 - m2|^2 + trace(C1 + C2 - 2 (C1 C2)^(1/2)). With few rows it comes out too high (arXiv 1911.07023).
 
     Args:
-        real_features: of shape (count, dimension), or an iterable of such arrays, one a batch, as `moments` takes them.
-        fake_features: the same of generated images. The two counts may differ, and be below the dimension.
+        real_features, fake_features: of shape (count, dimension). The counts may differ, and be below the dimension.
 
     Returns a finite number of 0 or more, 0 for equal sets. Raises ValueError if the dimensions differ.
     """
@@ -187,47 +169,16 @@ def nearest_neighbours(queries: np.ndarray, features: np.ndarray) -> tuple[np.nd
     return places, distances
 
 
-def class_coverage(labels: np.ndarray, classes: int) -> _Classes:
-    """Counts the classes that generated images fall into.
+def reverse_kl(counts: np.ndarray) -> float:
+    """Takes the KL divergence of what was drawn from an even spread, in nats.
 
-    Args:
-        labels: whole numbers from 0 to classes - 1, shape (count,), as a classifier names them. ValueError for others.
-        classes: how many there are, 1 or more.
-
-    Returns how many were drawn, `covered`, and the KL divergence of their histogram from an even one in nats,
-    `kl_from_uniform`.
-    """
-    labels = np.asarray(labels)
-    if labels.ndim != 1 or not len(labels) or labels.dtype.kind not in "iu":
-        raise ValueError(f"Labels must be whole numbers of shape (count,), got {labels.dtype} {labels.shape}.")
-    if not isinstance(classes, (int, np.integer)) or classes < 1:
-        raise ValueError(f"classes must be a whole number of 1 or more, got {classes!r}.")
-    if labels.min() < 0 or labels.max() >= classes:
-        raise ValueError(f"Labels must be from 0 to {classes - 1}, got {labels.min()} to {labels.max()}.")
-    counts = np.bincount(labels, minlength=classes)
-    return _Classes(int((counts > 0).sum()), reverse_kl(counts))
-
-
-def reverse_kl(counts: np.ndarray, reference: np.ndarray | None = None) -> float:
-    """Takes the KL divergence of what was drawn from what should have been, in nats: 0 where both are alike.
-
-    Of k modes out of n, drawn equally often, it is log(n / k).
-
-    Args:
-        counts: how often each mode was drawn, shape (modes,).
-        reference: how often it should have been, the same. None: each equally often.
-
-    Raises ValueError if the shapes differ, a count is negative, nothing was drawn, or what should never be drawn was.
+    Of k modes out of n, drawn equally often, it is log(n / k). Counts say how often each mode was drawn, (modes,).
+    Raises ValueError if one is below 0, or none above.
     """
     counts = np.asarray(counts, np.float64)
-    wanted = np.ones_like(counts) if reference is None else np.asarray(reference, np.float64)
-    if counts.ndim != 1 or counts.shape != wanted.shape or not counts.size:
-        raise ValueError(f"Counts and reference must be of one shape (modes,), got {counts.shape} and {wanted.shape}.")
-    if min(counts.min(), wanted.min()) < 0 or not (counts.sum() > 0 and wanted.sum() > 0):
-        raise ValueError("Counts must be 0 or more, and some of them more than 0.")
-    if np.any((counts > 0) & (wanted == 0)):
-        raise ValueError("A mode was drawn that the reference does not have: its divergence is infinite.")
-    return _kl(counts / counts.sum(), wanted / wanted.sum())
+    if counts.ndim != 1 or not counts.size or counts.min() < 0 or not counts.sum() > 0:
+        raise ValueError("Counts must be of shape (modes,), 0 or more, and some of them more than 0.")
+    return _kl(counts / counts.sum(), np.full(len(counts), 1 / len(counts)))
 
 
 def modes(points: np.ndarray, centers: np.ndarray, deviation: float, least: int = 1) -> _Modes:

@@ -109,7 +109,7 @@ class Judge:
         real = self._reference.features
         narrow = metrics.precision_recall(real, fake.features, k=3)
         wide = metrics.precision_recall(real, fake.features, k=5)
-        classes = metrics.class_coverage(fake.probabilities.argmax(axis=1), fake.probabilities.shape[1])
+        drawn = np.bincount(fake.probabilities.argmax(axis=1), minlength=fake.probabilities.shape[1])
         size = min(1000, self.count)
         values = {
             "fid": metrics.frechet_distance(self._moments, metrics.moments(fake.features)),
@@ -119,8 +119,8 @@ class Judge:
             "recall": narrow.recall,
             "density": wide.density,
             "coverage": wide.coverage,
-            "classes": classes.covered,
-            "kl_from_uniform": classes.kl_from_uniform,
+            "classes": np.count_nonzero(drawn),
+            "kl_from_uniform": metrics.reverse_kl(drawn),
             "nearest_training_image": np.median(metrics.nearest_neighbours(looked_for, self._training.features)[1]),
         }
         return [self._score(subject, metric, value) for metric, value in values.items()]

@@ -3,6 +3,7 @@
     python benchmarks/folders.py --deb [FOLDER]
     python benchmarks/folders.py [--arms "icons plain" ...] [--seeds 1 ...] [--share 1.0] [--jobs 2] [--csv FILE]
     python benchmarks/folders.py --picture [FILE]
+    python benchmarks/folders.py --pilots FILE
 
 The pictures are packages of Debian 12, as they were packed. `--deb` unpacks them from the .deb files in a folder, by
 default this one, into `build/folders`. `apt-get download oxygen-icon-theme tuxpaint-stamps-default endless-sky-data
@@ -10,7 +11,9 @@ hedgewars-data supertuxkart-data` fetches them, 1 GB. Each run is what the comma
 the pictures held out, to the end of the preset's steps. The arms: `plain`, the preset `laptop64` as it is for many
 pictures; `groups, shifts`, as in `colour.py`. Seeds 1 to 3: what seed 0 drew of some of these folders, and of larger
 ones, chose for how few pictures the second is. Five minutes of a core a run. Runs that are in the file already are not
-done again. Each leaves sixty of its pictures in `build/folders`, `--picture` puts those of the first seed into one.
+done again. Each leaves sixty of its pictures in `build/folders`, `--picture` puts half of those of icons, of the first
+seed, into one. `--pilots` makes a table of larger folders, of the packages openclipart-png and wesnoth-1.16-data, with
+seed 0.
 
 Columns: folder, arm, seed; count, of pictures trained on; epoch, at each quarter; seconds of one core in training steps
 alone, first step left out; kid, precision and recall of as many images of the averaged generator as it was trained on,
@@ -18,6 +21,7 @@ at most 2,000, against the held-out pictures, with the extractor `emoji`; the di
 `colour.py`; d_real and d_fake, means of that epoch.
 """
 
+import dataclasses
 import subprocess
 import sys
 import tempfile
@@ -54,10 +58,13 @@ HEAD = (
 
 def unpack(folder: Path) -> None:
     """Unpacks the packages of a folder."""
-    for package in dict.fromkeys(place.partition("/")[0] for place in FOLDERS.values()):
+    places = [*FOLDERS.values(), *PILOTS.values()]
+    for package in dict.fromkeys(place.partition("/")[0] for place in places):
         found = sorted(folder.glob(f"{package}_*.deb"))
-        if not found:
+        if not found and any(place.startswith(package) for place in FOLDERS.values()):
             raise SystemExit(f"There is no {package}_*.deb in {folder}: apt-get download {package}")
+        if not found:
+            continue
         (BUILD / package).mkdir(parents=True, exist_ok=True)
         subprocess.run(["dpkg", "-x", found[-1], BUILD / package], check=True)
 
@@ -93,16 +100,14 @@ def train(run: tuple[str, str, int, float]) -> list[tuple]:
     return rows
 
 
-def draw_picture(path: Path) -> None:
-    """Puts sixty pictures of each arm on each folder, of the first seed, one above the other."""
+def draw_picture(path: Path, name: str = "icons") -> None:
+    """Puts thirty pictures of each arm on a folder, of the first seed, one above the other."""
     import numpy as np
     from dcgan_keras import plots
     from PIL import Image
 
-    sheets = [
-        np.asarray(Image.open(BUILD / f"{run[0]}, {run[1]}, seed {SEEDS[0]}.png")) for run in RUNS[: 2 * len(FOLDERS)]
-    ]
-    plots.save_image(path, np.concatenate(sheets))
+    sheets = [np.asarray(Image.open(BUILD / f"{name}, {arm}, seed {SEEDS[0]}.png")) for arm in ARMS]
+    plots.save_image(path, np.concatenate([sheet[: len(sheet) // 2 + 1] for sheet in sheets]))
 
 
 RUNS = [(name, arm, seed) for seed in SEEDS for name in FOLDERS for arm in ARMS]
@@ -113,6 +118,9 @@ TABLE = tables.Table("folders", HEAD, KEY, ("epoch",), RUNS, train, steps=1.0, u
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--deb"]:
         unpack(Path(sys.argv[2] if len(sys.argv) > 2 else "."))
+    elif sys.argv[1:2] == ["--pilots"]:
+        runs = [(name, arm, 0) for name in PILOTS for arm in ARMS]
+        dataclasses.replace(TABLE, runs=runs).make(Path(sys.argv[2]), steps=1.0, jobs=TABLE.jobs)
     elif sys.argv[1:2] == ["--picture"]:
         draw_picture(Path(sys.argv[2] if len(sys.argv) > 2 else tables.FOLDER / "folders.png"))
     else:

@@ -129,7 +129,8 @@ def train(
         if this.class_names or settings.clusters:
             labels = [] if images.labels is None else images.labels.tolist()
             kinds = [f"{name} ({labels.count(place):,})" for place, name in enumerate(this.class_names)]
-            typer.echo(f"Told apart: {', '.join(kinds or [f'{settings.clusters} clusters of alike images'])}")
+            kinds = kinds or [f"{settings.clusters} clusters of alike images (--clusters 0 for none)"]
+            typer.echo(f"Told apart: {', '.join(kinds)}")
         starting.warn_of_few_steps(total)
         typer.echo(f"Device: {devices.describe(where)}")
         try:

@@ -129,26 +129,25 @@ def get(name: str, **changes) -> Preset:
 def following(side: int, channels: int) -> tuple[str, dict[str, int]]:
     """Chooses a preset for images of this shorter side in pixels, 1 channel or 3, and the values of it to change.
 
-    That is `laptop` for small grey images, else `laptop64`, with `image_size` 32 for small ones and `channels` 1 for
-    grey.
+    It is `laptop` for small grey images, else `laptop64`: with `image_size` 32 for small, `channels` 1 for grey ones.
     """
     if channels == 1 and side < 48:
         return "laptop", {}
     return "laptop64", {"image_size": 32} if side < 48 else {"channels": 1} if channels == 1 else {}
 
 
-# Below so many colour pictures a discriminator knows them by heart long before the run ends: of 100, changed pictures
-# score better on three of three seeds, of 500 on two (assets/tables/few_pictures.csv).
-_FEW = 300
+# Of fewer colour pictures D knows many by heart before the run ends, unless all it sees is shifted. From 500 on, groups
+# and half of G's rate help too (assets/tables/few_pictures.csv, folders.csv). Of 4,000 and more none of it does.
+_FEW, _TOO_FEW_FOR_GROUPS = 3_000, 500
 _OF_HIDDEN = ("d_hidden", "g_learning_rate", "d_learning_rate")  # what `laptop` has for its hidden layer
 
 
 def suited(preset: Preset, count: int, fixed: Set[str] = frozenset(), name: str = "") -> Preset:
     """Suits batch size and epochs to a number of images, so that a run takes as many steps as the preset was made for.
 
-    Of fewer images, batches get smaller until there are eight an epoch, down to 16 images, and the epochs make up for
-    the rest. Of more, the laptop presets take fewer epochs. What `laptop64` sees of fewer than 300 is shifted. In small
-    batches the hidden layer of `laptop` may end a training (assets/tables/stability.csv): it becomes `plain28`.
+    Of fewer images batches get smaller, until there are eight an epoch or they have 16; epochs make up for the rest.
+    Below 3,000 the D of `laptop64` sees shifted images; from 500 on it is slower, and both networks are told groups. In
+    small batches the hidden layer of `laptop` may end a training (assets/tables/stability.csv): it becomes `plain28`.
 
     Args:
         preset: the hyperparameters, perhaps changed.
@@ -157,6 +156,11 @@ def suited(preset: Preset, count: int, fixed: Set[str] = frozenset(), name: str 
         name: of the preset they come from: the laptop presets promise minutes.
     """
     batch_size, epochs, made_for = preset.batch_size, preset.epochs, _MADE_FOR.get(name, _BUNDLED)
+    if name == "laptop64" and count < _FEW:
+        few: dict = {"augment": "translation"}
+        if count >= _TOO_FEW_FOR_GROUPS:
+            few |= {"clusters": 20, "d_learning_rate": preset.g_learning_rate / 2}
+        preset = dataclasses.replace(preset, **{key: few[key] for key in few.keys() - fixed})
     if count == made_for or count > made_for and name not in _MADE_FOR:
         return preset
     if "batch_size" not in fixed:
@@ -169,6 +173,4 @@ def suited(preset: Preset, count: int, fixed: Set[str] = frozenset(), name: str 
     if "epochs" not in fixed:
         wanted = preset.epochs * max(1, made_for // preset.batch_size)
         epochs = math.ceil(wanted / max(1, count // batch_size))
-    if name == "laptop64" and count < _FEW and "augment" not in fixed:
-        preset = dataclasses.replace(preset, augment="translation")
     return dataclasses.replace(preset, batch_size=batch_size, epochs=epochs)

@@ -604,10 +604,10 @@ MUTATIONS = [
         "augmentations::test_each_augmentation_of_a_policy_has_numbers_of_its_own",
     ),
     Mutation(
-        "few pictures are told as many groups as many",
+        "very few pictures are told groups too",
         "presets.py",
-        "min(20, count // 25)",
-        "20",
+        "if count >= _TOO_FEW_FOR_GROUPS:",
+        "if True:",
         "presets::test_few_colour_pictures_are_told_apart_and_shifted_unless_somebody_said_otherwise",
     ),
     Mutation(

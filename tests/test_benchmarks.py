@@ -958,3 +958,51 @@ def test_the_table_of_colour_is_whole():
             for seed in colour.SEEDS:
                 its = [int(row["epoch"]) for row in rows if row["arm"] == arm and row["seed"] == str(seed)]
                 assert its == list(range(colour.MARK, colour.EPOCHS + 1, colour.MARK))
+
+
+def test_a_run_on_a_folder_is_what_the_command_line_makes_of_it(monkeypatch, tmp_path):
+    """Its preset and its size, a tenth held out, and the arm's settings; nothing is trained here."""
+    for number, image in enumerate(np.random.default_rng(0).integers(0, 256, (110, 40, 36, 3), dtype=np.uint8)):
+        (tmp_path / "mine").mkdir(exist_ok=True)
+        Image.fromarray(image).save(tmp_path / "mine" / f"{number}.png")
+    with from_benchmarks("stability", "folders") as (stability, folders):
+        built = []
+
+        def epochs_of(gan, stream, steps, epochs):
+            built.append((gan.generator.output_shape, models.clusters(gan.generator), gan.d_optimizer.learning_rate))
+            logs = {"d_real": 0.5, "d_fake": 0.5}
+            yield from ((epoch, float(epoch), logs) for epoch in range(1, epochs + 1))
+
+        monkeypatch.setattr(stability, "epochs_of", epochs_of)
+        monkeypatch.setattr(folders, "BUILD", tmp_path)
+        monkeypatch.setattr(folders, "FOLDERS", {"small": "mine"})
+        for arm, clusters, rate in (("plain", 0, 2e-3), ("groups, shifts", 20, 1e-3)):
+            rows = folders.train(("small", arm, 1, 0.5))
+            assert [row[:4] for row in rows] == [("small", arm, 1, 99)] * 2
+            assert all(len(row) == len(folders.HEAD) for row in rows) and rows[1][4] == 2 * rows[0][4]
+            assert (tmp_path / f"small, {arm}, seed 1.png").is_file()
+            shape, told, d_rate = built.pop()
+            assert (shape, told, float(d_rate)) == ((None, 32, 32, 3), clusters, pytest.approx(rate))
+        folders.draw_picture(tmp_path / "both.png", "small")
+        assert Image.open(tmp_path / "both.png").size == (15 * 34 + 2, 2 * (2 * 34 + 2))
+
+
+def test_an_archive_that_is_not_there_is_named(tmp_path):
+    with (
+        from_benchmarks("folders") as (folders,),
+        pytest.raises(SystemExit, match="apt-get download oxygen-icon-theme"),
+    ):
+        folders.unpack(tmp_path)
+
+
+def test_sheets_without_a_name_are_told_by_a_list(monkeypatch, tmp_path):
+    with from_benchmarks("stability") as (stability,):
+        monkeypatch.setattr(stability, "BUILD", tmp_path)
+        runs = [f"{arm}, seed {seed}" for arm in ("plain28", "laptop", "labels") for seed in (10, 11)]
+        for run in runs:
+            (tmp_path / f"{run}.png").write_bytes(run.encode())
+        stability.hide_names()
+        told = (tmp_path / "sheets.csv").read_text(encoding="utf-8").splitlines()
+        told = dict(line.split(",", 1) for line in told[1:])
+        assert sorted(told) == ["A.png", "B.png", "C.png", "D.png"] and sorted(told.values()) == sorted(runs[:4])
+        assert all((tmp_path / name).read_bytes() == run.encode() for name, run in told.items())

@@ -151,7 +151,7 @@ def test_a_small_folder_gets_batches_and_epochs_that_suit_it(pictures, tmp_path)
         "train", "--source", pictures, "--run", tmp_path / "run", *SMALL[2:], "--epochs", 30, cwd=tmp_path
     )
     assert result.returncode == 0, result.stderr
-    assert "40 images are not the number that the preset was made for" in result.stdout
+    assert "40 images ask for --batch-size 16, unless you give others." in result.stdout
     assert "30 epochs of 2 steps of 16: 60 steps" in result.stdout and "60 steps are few" in result.stderr
     config = json.loads((tmp_path / "run" / "config.json").read_text(encoding="utf-8"))
     assert (config["settings"]["batch_size"], config["settings"]["epochs"]) == (16, 30)
@@ -180,6 +180,7 @@ def test_colour_is_trained_scored_and_watched_without_a_network(tmp_path):
     result = dcgan_here("train", "--source", "bundled:emoji", "--run", tmp_path / "run", *options, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert "usually of 64 pixels" in result.stdout and "on 1,720 images from bundled:emoji" in result.stdout
+    assert "Told apart: 20 clusters of alike images (--clusters 0 for none)" in result.stdout
     assert len(callbacks.read_rows(tmp_path / "run" / "logit_gap.csv", *callbacks.GAP)) == 1
     scored = dcgan_here("evaluate", tmp_path / "run", "--count", 50, cwd=tmp_path)
     assert scored.returncode == 0 and "50 images against bundled:emoji, split test; extractor emoji" in scored.stdout

@@ -105,7 +105,8 @@ def test_a_preset_that_states_its_epochs_keeps_them_for_more_images():
 
 def test_a_preset_in_colour_is_made_for_the_bundled_emoji():
     laptop64 = presets.get("laptop64")
-    assert presets.suited(laptop64, 1_911, name="laptop64") == laptop64
+    few = {"clusters": 20, "d_learning_rate": 1e-3, "augment": "translation"}
+    assert presets.suited(laptop64, 1_911, name="laptop64") == dataclasses.replace(laptop64, **few)
     more = presets.suited(laptop64, 10_000, name="laptop64")
     assert 0.95 < more.epochs * (10_000 // 64) / (laptop64.epochs * (1_911 // 64)) < 1.05
 
@@ -160,9 +161,17 @@ def test_an_unknown_preset_is_named_with_the_known_ones():
         presets.get("fast")
 
 
-def test_few_colour_pictures_are_shifted_unless_somebody_said_otherwise():
+def test_few_colour_pictures_are_told_apart_and_shifted_unless_somebody_said_otherwise():
     laptop64 = presets.get("laptop64")
-    shifted = [presets.suited(laptop64, count, name="laptop64").augment for count in (60, 299, 300, 10_000)]
-    assert shifted == ["translation", "translation", laptop64.augment, laptop64.augment] and not laptop64.augment
-    assert presets.suited(laptop64, 60, {"augment"}, name="laptop64").augment == laptop64.augment
-    assert presets.suited(presets.get("laptop"), 60, name="laptop").augment == presets.get("laptop").augment
+
+    def chosen(count, fixed=frozenset(), preset=laptop64, name="laptop64"):
+        found = presets.suited(preset, count, fixed, name)
+        return found.clusters, found.d_learning_rate, found.augment
+
+    assert chosen(10) == chosen(499) == (0, 2e-3, "translation")
+    assert chosen(500) == chosen(2_999) == (20, 1e-3, "translation")
+    assert chosen(3_000) == chosen(10_000) == (0, 2e-3, "")
+    assert chosen(700, {"clusters"}) == (0, 1e-3, "translation")
+    assert chosen(700, {"augment", "d_learning_rate"}) == (20, 2e-3, "") and chosen(60, {"augment"}) == (0, 2e-3, "")
+    assert chosen(700, preset=presets.get("laptop64", g_learning_rate=1e-3)) == (20, 5e-4, "translation")
+    assert chosen(700, preset=presets.get("paper64"), name="paper64") == (0, 2e-4, "")

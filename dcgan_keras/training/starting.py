@@ -24,18 +24,19 @@ def begin(
         folder: the run folder, new or empty. None makes `runs/PRESET-1`, `-2` and so on.
         preset: a name in `presets.PRESETS`. None takes one of the laptop presets, by the images.
         conditional: whether the networks are told what the images show.
-        changes: hyperparameters to change. Batch size and epochs follow the number of images unless they are here.
+        changes: hyperparameters to change. What `presets.suited` chooses by the images stays where it is here.
         strategy: that it will be trained under. Of several hosts, the first makes the folder.
         say: is told what was chosen, a sentence at a time.
         **about: further attributes of `runs.Run`: source, seed, data_dir, score_every, precision, extractor.
 
     Returns the run, and its images with what they show where the networks are told.
-    Raises FileExistsError if there is anything in the folder, ValueError if a value does not fit, and what
-    `data.load_images` raises.
+    Raises FileExistsError if the folder is not empty, ValueError if a value does not fit, and as `data.load_images`.
     """
     changes, strategy = dict(changes or {}), strategy or tf.distribute.get_strategy()
     if preset is None:
         preset, changes = _following(about.get("source", "bundled"), about.get("data_dir"), changes, say)
+    if conditional or changes.get("pack", 1) > 1:  # classes take the place of groups; a pack is of no one group
+        changes = {"clusters": 0} | changes
     run = runs.Run(Path(folder or "runs"), presets.get(preset, **changes), preset=preset, **about)
     trainer.build(run.settings, run.seed, classes=2 if conditional else 0)
     if run.score_every:
@@ -45,12 +46,11 @@ def begin(
     count = runs.trained_on(run, images)
     suited = presets.suited(run.settings, count, changes.keys(), preset)
     if suited != run.settings:
-        chosen = [f"--epochs {suited.epochs}", f"--batch-size {suited.batch_size}"]
-        chosen += [f"--augment {suited.augment}"] * (suited.augment != run.settings.augment)
-        chosen += ["the networks and rates of --preset plain28"] * (suited.d_hidden != run.settings.d_hidden)
+        now, before = dataclasses.asdict(suited), dataclasses.asdict(run.settings)
+        names = [name for name in now if now[name] != before[name] or name in {"batch_size", "epochs"} - changes.keys()]
+        chosen = [f"--{name.replace('_', '-')} {now[name]}" for name in names]
         held_out = f" to train on, beside {len(images) - count:,} held out," if count < len(images) else ""
-        wrong = f"{count:,} images{held_out} are not the number that the preset was made for"
-        say(f"{wrong}: {', '.join(chosen[:-1])} and {chosen[-1]} unless you give others.")
+        say(f"{count:,} images{held_out} ask for {', '.join(chosen)}, unless you give others.")
         run = dataclasses.replace(run, settings=suited)
     if run.settings.loss == "wasserstein" and not run.settings.r1_gamma and run.settings.normalization != "spectral":
         advice = "give --r1-gamma 1, or --normalization spectral"

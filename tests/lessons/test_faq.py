@@ -98,6 +98,12 @@ def changes():
         yield f"| {int(count):,} pictures in colour, shifted at random | {before} | {after} |"
     before, after = (of("colour", "kid", 2, arm=arm, epoch="136") for arm in ("laptop64", "groups, shifts"))
     yield f"twice as long, and groups and a slower D | {before} | {after} |"
+    ends = {(row["folder"], row["arm"], row["seed"]): float(row["kid"]) for row in table("folders")}
+    before, after = ([kid for run, kid in ends.items() if run[1] == arm] for arm in ("plain", "groups, shifts"))
+    assert len(before) == len(after) == 15 and all(one > other for one, other in zip(before, after))
+    counts = [round(int(row["count"]), -2) for row in table("folders")]
+    yield f"five folders of {min(counts):,} to {max(counts):,} pictures"
+    yield f"shifts, groups and a slower D | {span(before, 2)} | {span(after, 2)} |"
     yield "100 pictures cost something with 1,911"
     curves = results("time_to_quality")["curves"]
     ends = {
@@ -105,7 +111,7 @@ def changes():
         for name in ("plain28 preset", "tutorial")
     }
     times = 452 / 9.5  # MFLOP an image, as the README has them; counted in tests/test_benchmarks.py
-    yield f"an FID of {span(ends["plain28 preset"], 1)}, where"
+    yield f"an FID of {span(ends['plain28 preset'], 1)}, where"
     yield f"{times:.0f} times the arithmetic an image, has {span(ends['tutorial'], 1)} at best"
 
 

@@ -18,8 +18,8 @@ def test_what_is_held_out_is_not_called_another_number_of_images(tmp_path):
     run, images = training.begin(tmp_path / "run", score_every=5, changes=SMALL, say=said.append)
     assert len(images) == 10_000 and run.settings.epochs == 67
     assert said == [
-        "9,000 images to train on, beside 1,000 held out, are not the number that the preset was made for: --epochs 67 "
-        "and --batch-size 128 unless you give others."
+        "9,000 images to train on, beside 1,000 held out, ask for --batch-size 128, --epochs 67, unless you "
+        "give others."
     ]
     said.clear()
     training.begin(tmp_path / "other", changes=SMALL, say=said.append)
@@ -33,11 +33,27 @@ def test_a_run_begun_in_python_follows_the_rules_of_the_command(tmp_path, monkey
     assert run.folder.as_posix() == "runs/laptop64-1" and run.class_names == data.CATEGORIES
     assert images.names == data.CATEGORIES and len(images.labels) == len(images) == 1_911
     assert said == [
-        "The images are in colour and usually of 64 pixels or more: --preset laptop64 unless you give another."
+        "The images are in colour and usually of 64 pixels or more: --preset laptop64 unless you give another.",
+        "1,911 images ask for --batch-size 32, --epochs 120, --d-learning-rate 0.001, --augment translation, unless "
+        "you give others.",
     ]
+    assert run.settings.clusters == 0 and run.settings.augment == "translation"
     again, same = training.resume(run.folder, changes={"epochs": 200})
     assert again == dataclasses.replace(run, settings=dataclasses.replace(run.settings, epochs=200))
     np.testing.assert_array_equal(same.labels, images.labels)
+
+
+def test_classes_and_packs_take_the_place_of_the_groups_of_a_preset(tmp_path):
+    def clusters(conditional=False, **changes):
+        about = {"source": "bundled:emoji", "conditional": conditional, "changes": {**SMALL, **changes}}
+        return training.begin(tmp_path / str(len(list(tmp_path.iterdir()))), **about)[0].settings.clusters
+
+    assert [clusters(), clusters(clusters=3)] == [20, 3]
+    assert [clusters(True), clusters(pack=2), clusters(clusters=0)] == [0, 0, 0]
+    with pytest.raises(ValueError, match="Networks are told classes or clusters, not both"):
+        clusters(True, clusters=3)
+    with pytest.raises(ValueError, match="reads one image at a time, got pack=2"):
+        clusters(pack=2, clusters=3)
 
 
 @pytest.mark.parametrize(

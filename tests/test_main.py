@@ -151,7 +151,8 @@ def test_a_small_folder_gets_batches_and_epochs_that_suit_it(pictures, tmp_path)
         "train", "--source", pictures, "--run", tmp_path / "run", *SMALL[2:], "--epochs", 30, cwd=tmp_path
     )
     assert result.returncode == 0, result.stderr
-    assert "40 images ask for --batch-size 16, unless you give others." in result.stdout
+    wanted = "--batch-size 16, --g-learning-rate 0.0015, --d-learning-rate 0.0015, --d-hidden 0"
+    assert f"40 images ask for {wanted}, unless you give others." in result.stdout
     assert "30 epochs of 2 steps of 16: 60 steps" in result.stdout and "60 steps are few" in result.stderr
     config = json.loads((tmp_path / "run" / "config.json").read_text(encoding="utf-8"))
     assert (config["settings"]["batch_size"], config["settings"]["epochs"]) == (16, 30)

@@ -5,7 +5,7 @@
     python assets/weights/make_generator.py fashion runs/fashion
 
     dcgan train --source bundled:emoji --g-filters 32 --d-filters 32 --g-learning-rate 1e-3 --d-learning-rate 1e-3 \\
-        --augment translation --ema-decay 0.998 --epochs 300 --score-every 10 --run runs/emoji
+        --clusters 0 --augment translation --ema-decay 0.998 --epochs 300 --score-every 10 --run runs/emoji
     python assets/weights/make_generator.py emoji runs/emoji
 
     dcgan train --source bundled --preset plain28 --conditional --epochs 200 --score-every 10 --run runs/classes

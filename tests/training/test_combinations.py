@@ -180,7 +180,7 @@ def test_it_trains_resumes_and_says_what_it_does(found, name, row):
     assert lines[at].startswith(f"Training {preset} on {count} images from ")
     assert lines[at + 1] == f"Images of {kind}; 1 epochs of {steps} steps of {BATCH}: {steps} steps"
     assert (f"Told apart: dark ({DARK}), light ({LIGHT})" in lines) == told
-    assert ("Told apart: 2 clusters of alike images" in lines) == (given["told"] == "clusters")
+    assert ("Told apart: 2 clusters of alike images (--clusters 0 for none)" in lines) == (given["told"] == "clusters")
     replicas = "Device: 2 replicas in step, CPU devices, 1 host." if row[0] == "mirrored" else "Device: CPU, "
     assert any(line.startswith(replicas) for line in lines) and lines[-1].startswith("Done. See ")
     assert any(line.startswith("epoch   1/1") for line in lines)

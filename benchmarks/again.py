@@ -98,8 +98,8 @@ PARTS = {
     "colour": Part(("groups, shifts",), (10,), 34),
     "conditional": Part(("projection",), (0,), 1_000),
     "dense_and_dcgan": Part(("dense photographs",), (0,), 580),
-    "folders": Part(("icons groups, shifts",), (1,), 0.25, needs="build/folders/"),
     "few_pictures": Part(("100",), (0,), 1_000),
+    "folders": Part(("icons groups, shifts",), (1,), 0.25, needs="build/folders/"),
     "hidden_layer": Part(("64",), (0,)),
     # Not "half": the last digits of its biharmonic row hang on how a sparse system of equations is rounded.
     "inpainting": Part(
@@ -197,13 +197,20 @@ def compare(table: tables.Table, part: Part, made: list, committed: list) -> tup
     return largest, at, sentences if compared else ["none of the rows made is in the table."]
 
 
+def is_here(needs: str) -> bool:
+    """Whether there is a package of this name or, with a slash behind it, a folder of the repository."""
+    if needs.endswith("/"):
+        return (BUILD.parents[1] / needs).is_dir()
+    return importlib.util.find_spec(needs) is not None
+
+
 def check(name: str) -> bool:
     """Makes a part of a table again and prints what came of it. Returns whether it is what the table says."""
     part, path = PARTS[name], tables.FOLDER / f"{name}.csv"
     if not path.is_file():
         print(f"{name}: skipped, there is no such table yet", flush=True)
         return True
-    if not (BUILD.parents[1] / part.needs).is_dir() if "/" in part.needs else not importlib.util.find_spec(part.needs):
+    if not is_here(part.needs):
         print(f"{name}: skipped, needs {part.needs}", flush=True)
         return True
     table = importlib.import_module(name).TABLE

@@ -6,6 +6,7 @@ its own way of calling the step included. Networks and steps follow the tutorial
 
 import importlib.util
 
+import colour
 import keras
 import numpy as np
 import stability
@@ -213,10 +214,6 @@ class Ours:
         return cls.of("ours, laptop preset", presets.get("laptop"))
 
     @classmethod
-    def plain28(cls) -> "Ours":
-        return cls.of("ours, plain28 preset", presets.get("plain28"))
-
-    @classmethod
     def of(cls, name: str, settings: presets.Preset, images: np.ndarray = IMAGES) -> "Ours":
         told, shares = stability.grouped(images, settings, 0)
         return cls(name, training.build(settings, shares=shares), settings.batch_size, images, told)
@@ -310,7 +307,7 @@ class PyTorch:
 def all_contestants() -> list:
     """Builds every contestant; those in PyTorch only where it is installed."""
     plain28 = presets.get("plain28")
-    contestants = [Tutorial(), KerasIO(), Ours.same_networks(), Ours.plain28(), Ours.laptop()]
+    contestants = [Tutorial(), KerasIO(), Ours.same_networks(), Ours.of("ours, plain28 preset", plain28), Ours.laptop()]
     if importlib.util.find_spec("torch"):
         for compiled, label in ((False, "eager"), (True, "torch.compile")):
             contestants.append(PyTorch(f"pytorch, {label}", tutorial_networks(), 256, 1e-4, compiled))
@@ -324,7 +321,7 @@ def all_contestants() -> list:
 def colour_contestants() -> list:
     """Builds those that train on the bundled emoji at 64x64; those in PyTorch only where it is installed."""
     images, laptop64 = data.load_bundled("train", "emoji")[0], presets.get("laptop64")
-    told = presets.get("laptop64", clusters=20, d_learning_rate=1e-3, augment="translation")
+    told = presets.get("laptop64", **colour.ARMS["groups, shifts"])
     contestants = [
         Ours.of("ours, faces tutorial's networks", FACES, images),
         Ours.of("ours, paper64 preset", presets.get("paper64"), images),

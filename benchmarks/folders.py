@@ -58,15 +58,14 @@ HEAD = (
 
 def unpack(folder: Path) -> None:
     """Unpacks the packages of a folder."""
-    places = [*FOLDERS.values(), *PILOTS.values()]
-    for package in dict.fromkeys(place.partition("/")[0] for place in places):
+    for name, place in (FOLDERS | PILOTS).items():
+        package = place.partition("/")[0]
         found = sorted(folder.glob(f"{package}_*.deb"))
-        if not found and any(place.startswith(package) for place in FOLDERS.values()):
+        if found:
+            (BUILD / package).mkdir(parents=True, exist_ok=True)
+            subprocess.run(["dpkg", "-x", found[-1], BUILD / package], check=True)
+        elif name in FOLDERS:
             raise SystemExit(f"There is no {package}_*.deb in {folder}: apt-get download {package}")
-        if not found:
-            continue
-        (BUILD / package).mkdir(parents=True, exist_ok=True)
-        subprocess.run(["dpkg", "-x", found[-1], BUILD / package], check=True)
 
 
 def train(run: tuple[str, str, int, float]) -> list[tuple]:

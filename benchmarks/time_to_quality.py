@@ -124,7 +124,7 @@ def score_fid(extractor, images, test):
     real, count = metrics.moments(extractor(test).features), min(10_000, len(test))
 
     def measure(batches):
-        features = np.concatenate([extractor(batch).features for batch in batches])
+        features = extractor(iter(batches)).features
         return metrics.frechet_distance(real, metrics.moments(features))
 
     return measure, count, measure([images[np.random.default_rng(0).permutation(len(images))[:count]]])
@@ -135,7 +135,7 @@ def score_kid(extractor, images, test):
     real = extractor(test).features
 
     def measure(batches):
-        features = np.concatenate([extractor(batch).features for batch in batches])
+        features = extractor(iter(batches)).features
         return float(metrics.kid(real, features, subset_size=len(real), seed=0).mean)
 
     return measure, len(images), measure([images])

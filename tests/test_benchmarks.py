@@ -864,7 +864,7 @@ def test_a_run_of_the_table_after_dcgan(after_dcgan, monkeypatch, tmp_path, arm)
     monkeypatch.setattr(after_dcgan, "COUNT", 500)
     monkeypatch.setattr(after_dcgan, "BUILD", tmp_path)
     monkeypatch.setattr(after_dcgan, "STEP", {arm: 5_000.0})
-    monkeypatch.setattr(after_dcgan, "judged", lambda drawn, last: (drawn.shape, drawn.dtype, drawn.std() > 0, last))
+    monkeypatch.setattr(after_dcgan, "judged", lambda drawn, whole: (drawn.shape, drawn.dtype, drawn.std() > 0, whole))
     rows = after_dcgan.train((arm, 0, 10.0))
     assert [row[2:4] for row in rows][:2] == [("5", 1), ("10", 2)]
     assert all(row[6:9] == ((500, 28, 28, 1), np.uint8, True) for row in rows)
@@ -875,7 +875,7 @@ def test_a_run_of_the_table_after_dcgan(after_dcgan, monkeypatch, tmp_path, arm)
 
 
 def test_photographs_are_judged_as_photographs(after_dcgan):
-    found = after_dcgan.judged(after_dcgan.data.load_bundled("train")[0][::2], last=True)
+    found = after_dcgan.judged(after_dcgan.data.load_bundled("train")[0][::2], whole=True)
     fid, kid, precision, recall, outside, *nearest = map(float, found)
     assert fid < 0.2 and abs(kid) < 0.01 and precision > 0.8 and recall > 0.8
     assert abs(outside) < 0.01 and max(nearest) < 0.01  # they are among the training pictures
@@ -928,7 +928,10 @@ def test_the_table_after_dcgan_is_whole(after_dcgan):
             moments = list(dict.fromkeys(float(row["seconds"]) for row in its))
             assert moments == after_dcgan.marks(moments[-1]) and moments[-1] >= after_dcgan.SECONDS
             assert float(its[-1]["fid"]) < 40  # above that something is broken, and no result
-            assert [bool(row["nearest"]) for row in its] == [row is its[-1] for row in its]
+            most = {row["seconds"]: row["evaluations"] for row in its}
+            whole = [float(row["seconds"]) >= after_dcgan.SECONDS for row in its]
+            last = [most[row["seconds"]] == row["evaluations"] for row in its]
+            assert [bool(row["nearest"]) for row in its] == [a and b for a, b in zip(whole, last)]
 
 
 # In colour

@@ -126,7 +126,7 @@ PARTS = {
     "saturating": Part(("ring non-saturating 0.001 0.999",), (0,)),
     "sick_runs": Part(("healthy",), (0,)),
     "stability": Part(("laptop",), (10,), 15),
-    "stacked_garments": Part(("1 none 0.0",), (0,), 2_000),
+    "stacked_garments": Part(("1 none 0.0 non_saturating",), (0,), 2_000),
     "super_resolution": Part(
         exact=lambda row: row["method"] in ("nearest", "bicubic", "gaussian"),
         skip=("kid_without",),

@@ -19,6 +19,7 @@ import dcgan_keras  # noqa: F401  (first: it keeps TensorFlow's start-up lines a
 import keras
 import tables
 import tensorflow as tf
+from after_dcgan import relativistic
 from dcgan_keras import data, models, presets, replicas, training
 from dcgan_keras.evaluation import extractors, metrics, scores
 from dcgan_keras.gan import DCGAN
@@ -32,6 +33,7 @@ ARMS = {
     "R1": {"r1_gamma": 1.0},
     "no norm": {"normalization": "none"},
     "R1 no norm": {"r1_gamma": 1.0, "normalization": "none"},  # R1 is a penalty per image, BatchNorm mixes images
+    "relativistic": {"r1_gamma": 1.0, "normalization": "none"},  # the loss in pairs, R1 and R2: its control is above
     "spectral": {"normalization": "spectral"},
     "noise": {"augment": "noise"},
     "alternating": {},
@@ -75,14 +77,50 @@ class Alternating(DCGAN):
         return self.logs(g_loss, d_loss, real_logits, fake_logits)
 
 
+class Relativistic(DCGAN):
+    """A DCGAN with the loss of R3GAN (arXiv 2501.05441): logits in pairs, and the R1 penalty on fakes too, called R2.
+
+    Labels and augmentation are as in the module's step; one device, and no scaled losses.
+    """
+
+    def train_step(self, data):
+        real_images, labels = self.real_images(data), self.labels(data)
+        latents = models.with_labels(self.generator, self.generator_inputs(real_images, self.step), labels)
+        with tf.GradientTape() as g_tape:
+            shown = self.augmented(self.generator(latents, training=True), salt=2)
+            with tf.GradientTape() as d_tape:
+                real_logits, r1 = self.score_real(self.augmented(real_images, salt=1), labels)
+                fake_logits, r2 = self.score_real(shown, labels)
+                d_loss = relativistic(real_logits, fake_logits)
+                d_objective = d_loss + self.r1_gamma * (r1 + r2)
+            g_loss = relativistic(fake_logits, real_logits)
+        for tape, objective, network, optimizer in (
+            (d_tape, d_objective, self.discriminator, self.d_optimizer),
+            (g_tape, g_loss, self.generator, self.g_optimizer),
+        ):
+            optimizer.apply(tape.gradient(objective, network.trainable_variables), network.trainable_variables)
+        self.update_average()
+        self.step.assign(self.step + 1)
+        return self.logs(g_loss, d_loss, real_logits, fake_logits)
+
+
+STEPS: dict[str, type[DCGAN]] = {"alternating": Alternating, "relativistic": Relativistic}  # of a step of their own
+
+
+def rebuilt(kind: type[DCGAN], gan: DCGAN, settings: presets.Preset, seed: int) -> DCGAN:
+    """Gives the networks of a model, and new optimizers, to one of another step."""
+    made = kind(gan.generator, gan.discriminator, r1_gamma=settings.r1_gamma, ema_decay=settings.ema_decay, seed=seed)
+    rates = settings.g_learning_rate, settings.d_learning_rate
+    made.compile(*(keras.optimizers.Adam(rate, beta_1=settings.beta_1) for rate in rates))
+    return made
+
+
 def build(arm: str, seed: int) -> DCGAN:
     """Builds the model of an arm, with new weights."""
     settings = presets.get("plain28", **{**BAD, **ARMS[arm]})
     gan = training.build(settings, seed)
-    if arm == "alternating":
-        gan = Alternating(gan.generator, gan.discriminator, ema_decay=settings.ema_decay, seed=seed)
-        rates = settings.g_learning_rate, settings.d_learning_rate
-        gan.compile(*(keras.optimizers.Adam(rate, beta_1=settings.beta_1) for rate in rates))
+    if arm in STEPS:
+        gan = rebuilt(STEPS[arm], gan, settings, seed)
     return gan
 
 

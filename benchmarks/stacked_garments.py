@@ -1,39 +1,43 @@
 """Stacked garments: how many of 1,000 modes a generator draws. The table that notebook 10 reads.
 
-    python benchmarks/stacked_garments.py [--arms "1 none 0.0" ...] [--seeds 0 ...] [--steps 4000] [--csv FILE]
+    python benchmarks/stacked_garments.py [--arms "1 none 0.0 non_saturating" ...] [--seeds 0 ...] [--csv FILE]
 
 Three bundled photographs, drawn at random for each image of each step, are the three channels of one: 10 x 10 x 10
 combinations of kinds, all equally likely. It is the protocol of the stacked digits (arXiv 1611.02163, 1705.07761,
 1712.04086) with clothes. The generator is the `plain28` preset's, the discriminator has a quarter of its filters.
-An arm is a number of images that the discriminator reads at a time (packing), its normalization, and the weight of the
-R1 penalty. Equal steps, equal images a step, three seeds. Forty minutes on one core. Runs that are in the file already,
-as long, are not done again.
+An arm is a number of images that the discriminator reads at a time (packing), its normalization, the weight of the R1
+penalty, and the loss: the usual one, or that of R3GAN in pairs (arXiv 2501.05441), which has the penalty on generated
+images too. Equal steps, equal images a step, three seeds. An hour on one core. Runs that are in the file already, as
+long, are not done again.
 
-Columns: pack, normalization, r1_gamma, seed, step; modes, the combinations among 26,000 images of the generator as it
-is trained (the moving average would hide that it moves from kind to kind), by the bundled classifier, a channel at a
-time; modes_5, those of them drawn five times or more (26 would be even); kinds, how many of the ten kinds have a share
-of 1% or more in a channel, summed over the three; reverse_kl, from an even spread over 1,000, in nats; seconds, those
-of the processor that the steps so far took, of a process with one thread; d_real and d_fake, means over the steps since
-the last row.
+Columns: pack, normalization, r1_gamma, loss, seed, step; modes, the combinations among 26,000 images of the generator
+as it is trained (the moving average would hide that it moves from kind to kind), by the bundled classifier, a channel
+at a time; modes_5, those of them drawn five times or more (26 would be even); kinds, how many of the ten kinds have a
+share of 1% or more in a channel, summed over the three; reverse_kl, from an even spread over 1,000, in nats; seconds,
+those of the processor that the steps so far took, of a process with one thread; d_real and d_fake, means over the steps
+since the last row.
 """
 
 import time
 
 import dcgan_keras  # noqa: F401  (first: it keeps TensorFlow's start-up lines away)
 import numpy as np
+import remedies
 import tables
 import tensorflow as tf
 from dcgan_keras import data, presets, training
 from dcgan_keras.evaluation import extractors, metrics, scores
 
-ARMS = (  # pack, normalization, r1_gamma
-    (1, "none", 0.0),
-    (2, "none", 0.0),
-    (4, "none", 0.0),
-    (1, "none", 1.0),
-    (1, "batch", 0.0),
-    (2, "batch", 0.0),
-    (4, "batch", 0.0),
+ARMS = (  # pack, normalization, r1_gamma, loss
+    (1, "none", 0.0, "non_saturating"),
+    (2, "none", 0.0, "non_saturating"),
+    (4, "none", 0.0, "non_saturating"),
+    (1, "none", 1.0, "non_saturating"),
+    (1, "none", 0.0, "relativistic"),
+    (1, "none", 1.0, "relativistic"),
+    (1, "batch", 0.0, "non_saturating"),
+    (2, "batch", 0.0, "non_saturating"),
+    (4, "batch", 0.0, "non_saturating"),
 )
 SEEDS = (0, 1, 2)
 SETTINGS = {"channels": 3, "d_filters": 4}  # of the `plain28` preset, changed
@@ -43,6 +47,7 @@ HEAD = (
     "pack",
     "normalization",
     "r1_gamma",
+    "loss",
     "seed",
     "step",
     "modes",
@@ -75,15 +80,17 @@ def summary(counts: np.ndarray) -> tuple[int, int, int, float]:
     return int((counts > 0).sum()), int((counts >= 5).sum()), kinds, metrics.reverse_kl(counts.ravel())
 
 
-def train(run: tuple[int, str, float, int, int]) -> list[tuple]:
-    """Trains once, for (pack, normalization, r1_gamma, seed, steps). Returns the rows of the table."""
+def train(run: tuple[int, str, float, str, int, int]) -> list[tuple]:
+    """Trains once, for (pack, normalization, r1_gamma, loss, seed, steps). Returns the rows of the table."""
     *arm, steps = run
-    pack, normalization, r1_gamma, seed = arm
+    pack, normalization, r1_gamma, loss, seed = arm
     images, _ = data.load_bundled("train")
     extractor = extractors.load("fashion")
     changes = {**SETTINGS, "pack": pack, "normalization": normalization, "r1_gamma": r1_gamma}
     settings = presets.get("plain28", **changes)
     gan = training.build(settings, seed)
+    if loss == "relativistic":
+        gan = remedies.rebuilt(remedies.Relativistic, gan, settings, seed)
     step, rng = tf.function(gan.train_step), np.random.default_rng(seed)
     rows, seconds = [], 0.0
     for number in range(1, steps + 1):
@@ -101,7 +108,7 @@ def train(run: tuple[int, str, float, int, int]) -> list[tuple]:
 
 
 RUNS = [(*arm, seed) for seed in SEEDS for arm in ARMS]
-TABLE = tables.Table("stacked_garments", HEAD, HEAD[:4], ("step",), RUNS, train, steps=4_000)
+TABLE = tables.Table("stacked_garments", HEAD, HEAD[:5], ("step",), RUNS, train, steps=4_000)
 
 
 if __name__ == "__main__":

@@ -235,10 +235,11 @@ def test_the_table_of_remedies_holds_each_arm(benchmarks, tmp_path, monkeypatch,
     looks_at(1_000)
     for name, value in {"EVERY": 1, "WARM_UP": 0, "COUNT": 1_000}.items():
         monkeypatch.setattr(remedies, name, value)
-    rows = remedies.train(("alternating", 0, 2))
-    assert [row[:3] for row in rows] == [("alternating", 0, 1), ("alternating", 0, 2)]
-    assert len(rows[0]) == len(remedies.HEAD) and all(np.isfinite(float(value)) for value in rows[0][3:])
-    assert float(rows[0][5]) > 0
+    for arm in remedies.STEPS:
+        rows = remedies.train((arm, 0, 2))
+        assert [row[:3] for row in rows] == [(arm, 0, 1), (arm, 0, 2)]
+        assert len(rows[0]) == len(remedies.HEAD) and all(np.isfinite(float(value)) for value in rows[0][3:])
+        assert float(rows[0][5]) > 0
 
     # The table that is there has each arm with each seed, and all moments of each.
     with open(remedies.TABLE.path, newline="", encoding="utf-8") as file:
@@ -292,6 +293,25 @@ def test_alternating_steps_keep_all_else_of_the_modules_step(benchmarks, monkeyp
     for rates in ((0.01, 0.0), (0.0, 0.01)):
         for plain, alternating in zip(*(after_a_step(kind, *rates) for kind in (DCGAN, remedies.Alternating))):
             np.testing.assert_allclose(alternating, plain, rtol=1e-4, atol=1e-6)
+
+
+def test_the_relativistic_step_of_the_tables_is_that_of_notebook_19(benchmarks, after_dcgan):
+    remedies = importlib.import_module("remedies")
+    images = np.random.default_rng(0).integers(0, 256, (16, 28, 28, 1), np.uint8)
+
+    def after_a_step(kind, r1_gamma):
+        generator = lively(models.build_generator(28, filters=2, latent_dim=4))
+        discriminator = lively(models.build_discriminator(28, filters=2, normalization="none"))
+        gan = kind(generator, discriminator, r1_gamma=r1_gamma)
+        gan.compile(keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1))
+        gan.train_step(images)
+        moved = generator.trainable_variables + discriminator.trainable_variables
+        return np.concatenate([weight.numpy().ravel() for weight in moved])
+
+    for r1_gamma in (0.0, 2.0):
+        ours, theirs = (after_a_step(kind, r1_gamma) for kind in (remedies.Relativistic, after_dcgan.Relativistic))
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+    assert np.abs(after_a_step(remedies.Relativistic, 0.0) - ours).max() > 1e-3  # the penalty counts
 
 
 @pytest.mark.parametrize("arm", ["none", "projection", "maps"])
@@ -408,7 +428,7 @@ def test_ten_seeds_in_one_network_are_ten_networks(benchmarks, monkeypatch):
             points.step()
         return points.draw(5).numpy()
 
-    for options in ({"pack": 2, "r1_gamma": 0.1}, {"unrolled": 2}):
+    for options in ({"pack": 2, "r1_gamma": 0.1}, {"unrolled": 2}, {"relativistic": True, "r1_gamma": 0.1}):
         same, other = seeds_after_steps(False, **options), seeds_after_steps(True, **options)
         moved = np.abs(same - other).max(axis=(1, 2))
         assert moved[4] > 0.01 and np.delete(moved, 4).max() < 1e-4
@@ -421,6 +441,22 @@ def test_an_unrolled_generator_sees_the_discriminator_move(benchmarks):
     real, fake = points.real(64), points.draw(64)
     ahead = points.foreseen(weights, real, fake)
     assert points.d_loss(ahead, real, fake) < points.d_loss(weights, real, fake)
+
+
+def test_pairs_of_points_know_only_differences_and_are_penalised_at_both(benchmarks):
+    ring_and_grid = importlib.import_module("ring_and_grid")
+    kinds = {"relativistic": True}, {"relativistic": True, "r1_gamma": 1.0}, {"r1_gamma": 1.0}, {}
+    pairs, both, one, plain = (ring_and_grid.Points(ring_and_grid.MIXTURES["ring"], **kind) for kind in kinds)
+    real, fake = pairs.real(64), pairs.draw(64)
+    weights = [weight.value for weight in pairs.d_weights]
+    raised = [*weights[:-1], weights[-1] + 3.0]  # the bias of the last layer
+    for loss, moves in ((pairs.d_loss, False), (pairs.g_loss, False), (plain.d_loss, True), (plain.g_loss, True)):
+        assert (abs(loss(raised, real, fake) - loss(weights, real, fake)) > 1e-2) == moves
+    at_real, at_fake = (one.penalty(weights, points) for points in (real, fake))
+    added = (both.d_loss(weights, real, fake) - pairs.d_loss(weights, real, fake)) / ring_and_grid.SEEDS
+    np.testing.assert_allclose(added, at_real + at_fake, rtol=1e-3)
+    added = (one.d_loss(weights, real, fake) - plain.d_loss(weights, real, fake)) / ring_and_grid.SEEDS
+    np.testing.assert_allclose(added, at_real, rtol=1e-3)
 
 
 def test_the_table_of_stacked_garments_counts_combinations(benchmarks, monkeypatch):
@@ -438,13 +474,15 @@ def test_the_table_of_stacked_garments_counts_combinations(benchmarks, monkeypat
 
     for name, value in {"EVERY": 1, "COUNT": 30}.items():
         monkeypatch.setattr(stacked, name, value)
-    rows = stacked.train((4, "none", 1.0, 0, 2))
-    assert [row[:5] for row in rows] == [(4, "none", 1.0, 0, 1), (4, "none", 1.0, 0, 2)]
-    assert len(rows[0]) == len(stacked.HEAD) and all(np.isfinite(float(value)) for value in rows[0][5:])
+    for pack, loss in ((4, "non_saturating"), (1, "relativistic")):
+        arm = (pack, "none", 1.0, loss, 0)
+        rows = stacked.train((*arm, 2))
+        assert [row[:6] for row in rows] == [(*arm, 1), (*arm, 2)]
+        assert len(rows[0]) == len(stacked.HEAD) and all(np.isfinite(float(value)) for value in rows[0][6:])
 
     head, table = read_table(stacked.TABLE.path)
     runs = [(*map(str, arm), seed, step) for arm in stacked.ARMS for seed in "012" for step in ("2000", "4000")]
-    assert head == stacked.HEAD and [tuple(row[:5]) for row in table] == runs
+    assert head == stacked.HEAD and [tuple(row[:6]) for row in table] == runs
 
 
 def test_the_table_of_inpainting_is_whole_and_its_rows_come_again(benchmarks, monkeypatch):

@@ -22,8 +22,7 @@ restorations against other pictures, by the bundled extractor: garments of the t
 of the training set; with its standard error (a jackknife over 16 blocks of the restorations); wrong, the root of the
 mean squared error of the means (pixels in [-1, 1]); spread, the mean deviation of a pixel over four drawings of the
 noise, 0 for ways without noise; kid_without, the KID without each of the 16 blocks. All ways have the same blocks, so
-that the error of a difference of two KIDs follows from these numbers. (The rows of `16 to 64` in the course's table are
-older: their kid_se leaves out each restoration in turn, and kid_without is empty.)
+that the error of a difference of two KIDs follows from these numbers.
 """
 
 import dcgan_keras  # first: it keeps TensorFlow's start-up lines away

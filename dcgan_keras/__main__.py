@@ -128,9 +128,9 @@ def train(
         typer.echo(f"Images of {size}, {'grey' if settings.channels == 1 else 'colour'}; {work}: {total:,} steps")
         if this.class_names or settings.clusters:
             labels = [] if images.labels is None else images.labels.tolist()
-            kinds = [f"{name} ({labels.count(place):,})" for place, name in enumerate(this.class_names)]
-            kinds = kinds or [f"{settings.clusters} clusters of alike images (--clusters 0 for none)"]
-            typer.echo(f"Told apart: {', '.join(kinds)}")
+            kinds = ", ".join(f"{name} ({labels.count(place):,})" for place, name in enumerate(this.class_names))
+            way_out = "" if resume else " (--clusters 0 for none)"
+            typer.echo(f"Told apart: {kinds or f'{settings.clusters} clusters of alike images{way_out}'}")
         starting.warn_of_few_steps(total)
         typer.echo(f"Device: {devices.describe(where)}")
         try:

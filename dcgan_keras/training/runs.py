@@ -272,8 +272,9 @@ def class_number(name: str, count: int, known: tuple[str, ...] = ()) -> int:
         raise ValueError("This generator draws what chance gives: only one trained with --conditional takes --class.")
     numbers = [str(number) for number in range(count)]
     asked, folded = name.casefold(), [each.casefold() for each in known]
-    if asked in folded:
-        return folded.index(asked)
+    for wanted, names in ((name, known), (asked, folded)):  # two folders may differ in capitals alone
+        if wanted in names:
+            return names.index(wanted)
     with_word = [number for number, each in enumerate(folded) if asked in re.split(r"\W+", each)]
     if len(with_word) == 1:
         return with_word[0]

@@ -184,7 +184,9 @@ def test_it_trains_resumes_and_says_what_it_does(found, name, row):
     replicas = "Device: 2 replicas in step, CPU devices, 1 host." if row[0] == "mirrored" else "Device: CPU, "
     assert any(line.startswith(replicas) for line in lines) and lines[-1].startswith("Done. See ")
     assert any(line.startswith("epoch   1/1") for line in lines)
-    assert any(line.startswith("epoch   2/2") for line in said["resume"]["out"].splitlines())
+    resumed = said["resume"]["out"].splitlines()
+    assert any(line.startswith("epoch   2/2") for line in resumed)
+    assert ("Told apart: 2 clusters of alike images" in resumed) == (given["told"] == "clusters")
     for command in ("train", "resume"):
         warned = said[command]["err"].splitlines()
         assert len(warned) == 1 and "steps are few" in warned[0], warned

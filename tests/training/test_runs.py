@@ -256,6 +256,10 @@ def test_a_class_is_found_by_a_word_that_no_other_has(name, number):
         assert runs.class_number(name, 5, names) == number
 
 
+def test_a_class_is_found_as_it_is_written_before_capitals_are_ignored():
+    assert [runs.class_number(name, 3, ("A", "a", "b")) for name in "AaB"] == [0, 1, 2]
+
+
 def test_a_class_of_unknown_names_is_found_by_its_number():
     assert runs.class_number("3", 5) == 3
     with pytest.raises(ValueError, match="--class must be one of 0, 1, 2, 3, 4, got 'boot'"):

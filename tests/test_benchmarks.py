@@ -1047,3 +1047,14 @@ def test_sheets_without_a_name_are_told_by_a_list(monkeypatch, tmp_path):
         told = dict(line.split(",", 1) for line in told[1:])
         assert sorted(told) == ["A.png", "B.png", "C.png", "D.png"] and sorted(told.values()) == sorted(runs[:4])
         assert all((tmp_path / name).read_bytes() == run.encode() for name, run in told.items())
+
+
+# The profile
+
+
+def test_a_profile_adds_up_to_a_step():
+    with from_benchmarks("step_profile") as (step_profile,):
+        found = step_profile.profile("laptop", steps=2)
+        parts = step_profile.shares(found)
+    assert found["MatMul"] + found["_MklMatMul"] > 0 and 0.3 < parts["convolutions"] < 0.95
+    assert min(parts.values()) > 0 and sum(parts.values()) == pytest.approx(1)

@@ -155,7 +155,7 @@ def show_images(
     """
     images = to_uint8(images)
     rows = -(-len(images) // columns)
-    margin = 0.1 * max(map(len, row_titles), default=0)  # inches, wide enough for the longest title of a row
+    margin = 0.09 * max(map(len, row_titles), default=0)  # inches, wide enough for the longest title of a row
     with plt.rc_context(_STYLE):
         size = (margin + columns * inches, rows * inches * (1.3 if len(titles) else 1))
         figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)

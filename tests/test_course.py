@@ -499,7 +499,7 @@ TABLES = sorted(path.stem for path in (ROOT / "assets" / "tables").glob("*.csv")
 
 def test_a_table_is_read_a_dictionary_a_row():
     rows = course.table("remedies")
-    assert len(rows) == 11 * 5 * 4  # arms, seeds, moments
+    assert len(rows) == 12 * 5 * 4  # arms, seeds, moments
     assert rows[0] == {
         "arm": "bad",
         "seed": "0",

@@ -1,6 +1,8 @@
 """What only the notebooks use: whether an exercise is answered right, and the tables that took longer to make.
 
 The checker takes any reasonable form of an answer and never raises. Not here: the exercises, their answers and hints.
+Who imports it has products of float32 computed in float32: newer GPUs round them to 10 bits (TF32) unless told not to,
+and then no two ways to compute the same agree to 1e-5, as notebooks print.
 """
 
 import base64
@@ -18,7 +20,10 @@ import zlib
 from collections.abc import Callable, Sized
 
 import numpy as np
+import tensorflow as tf
 from dcgan_keras import data
+
+tf.config.experimental.enable_tensor_float_32_execution(False)
 
 # A number as a person writes it: 5, -0.5, .5, 1e-3, 3/4, 80%, and 1,000 or 1 000 or 1_000; "n = 5", and "5 pixels".
 _PLAIN = r"([+-]?(?:[1-9]\d{0,2}(?:[, _]\d{3})+(?:\.\d*)?|\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?)"

@@ -108,6 +108,10 @@ def test_wrong_ones_are_refused(right, answers):
     assert [answer for answer in answers if is_right(answer, right)] == []
 
 
+def test_a_lesson_computes_in_float32_where_a_gpu_could_round_more():
+    assert not tf.config.experimental.tensor_float_32_execution_enabled()  # TensorFlow's own default is True
+
+
 def test_numbers_of_32_bits_are_as_exact_as_they_can_be():
     right = 2 * np.log(2) * 1e4
     assert (

@@ -168,10 +168,7 @@ def load_classifier(name: str, path: str | Path) -> Extractor:
 
 def _digest(network: keras.Model) -> str:
     """The sha256 of all weights, in their order: it stays the same in a file of another format or version."""
-    digest = hashlib.sha256()
-    for weight in network.get_weights():
-        digest.update(weight.tobytes())
-    return digest.hexdigest()
+    return hashlib.sha256(b"".join(weight.tobytes() for weight in network.get_weights())).hexdigest()
 
 
 def _only_fashion(images: np.ndarray) -> np.ndarray:
@@ -204,7 +201,8 @@ def _load_inception(weights: str | None = "imagenet") -> Extractor:
     except Exception as error:  # a failed download is a bare Exception in Keras
         if not isinstance(error, OSError) and "URL fetch failure" not in str(error):
             raise
-        path = _inception_weights()
+        home = Path(os.path.expanduser(os.environ.get("KERAS_HOME") or "~/.keras"))
+        path = home / "models" / "inception_v3_weights_tf_dim_ordering_tf_kernels.h5"
         raise ConnectionError(
             "Cannot download the InceptionV3 weights (92 MB): check the network, or put "
             f"{_INCEPTION_FOLDER}{path.name} into {path.parent} by hand, or use the extractor 'emoji', "
@@ -213,12 +211,6 @@ def _load_inception(weights: str | None = "imagenet") -> Extractor:
     network = keras.Model(backbone.inputs, [backbone.get_layer("avg_pool").output, backbone.output])
     name = "inception" if weights else "inception-untrained"
     return Extractor(name, network, functools.partial(_resized, side=_INCEPTION_SIDE), batch_size=50)
-
-
-def _inception_weights() -> Path:
-    """Returns where Keras keeps the weights of `inception`, whether they are there yet or not."""
-    home = Path(os.path.expanduser(os.environ.get("KERAS_HOME") or "~/.keras"))
-    return home / "models" / "inception_v3_weights_tf_dim_ordering_tf_kernels.h5"
 
 
 def _scaled(images: np.ndarray) -> np.ndarray:

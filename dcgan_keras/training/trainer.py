@@ -228,7 +228,8 @@ def evaluate(
     judge = scores.Judge(network, reference, training, reference_name=name, count=count, seed=seed)
     if name.endswith(runs.HELD_OUT_NAME) and _BEST in found:
         found[f"{_BEST}, chosen on these images"] = found.pop(_BEST)
-    columns = [judge.scores(scores.draw(each, judge.count, seed, judge.labels), name) for name, each in found.items()]
-    columns.append(judge.floor())
-    scores.write(run.folder / "scores.json", columns)
+    with files.atomic(run.folder / "scores.json") as unfinished:  # one that cannot be is found now
+        drawn = {name: scores.draw(each, judge.count, seed, judge.labels) for name, each in found.items()}
+        columns = [*(judge.scores(images, name) for name, images in drawn.items()), judge.floor()]
+        scores.write(unfinished, columns)
     return columns

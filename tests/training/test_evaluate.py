@@ -47,6 +47,16 @@ def test_a_run_is_scored_beside_real_images(tmp_path):
     assert len(json.loads((run.folder / "scores.json").read_text(encoding="utf-8"))) == sum(map(len, columns))
 
 
+def test_a_run_whose_scores_cannot_be_written_says_so_before_it_draws(monkeypatch, tmp_path):
+    run = new(tmp_path / "run", dataclasses.replace(TINY, epochs=1, batch_size=500))
+    training.train(run, verbose=0)
+    (run.folder / "scores.json").mkdir()
+    monkeypatch.setattr(scores.Judge, "scores", lambda *arguments: pytest.fail("minutes of work"))
+    with pytest.raises(OSError, match="Cannot write .*scores.json: there is a folder of this name"):
+        training.evaluate(run, count=300)
+    assert not list(run.folder.glob(".unfinished*"))
+
+
 def test_a_run_is_never_compared_with_what_it_trained_on(monkeypatch, tmp_path):
     """The reference of the bundled images is the test split: not one of its images is a training image."""
     run = runs.Run(tmp_path, TINY)

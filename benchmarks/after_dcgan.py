@@ -115,7 +115,7 @@ def divergence(mean, log_variance):
 
 
 def flow_network(filters=16, hidden=256):
-    """From (pictures, t) to pictures: D's way down, two layers that see all, G's way up."""
+    """From (pictures, t) to pictures: D's way down, three layers that see all, G's way up."""
     image, t = layers.Input((28, 28, 1)), layers.Input((1,))
     waves = [wave(t * f) for f in (2.0, 5.0, 12.0, 30.0) for wave in (ops.sin, ops.cos)]
     time_code = layers.Dense(64, "silu")(ops.concatenate(waves, axis=1))

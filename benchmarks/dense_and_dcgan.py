@@ -33,7 +33,7 @@ HEAD = ("network", "pixels", "seed", "steps", "share", *SCORES)
 
 
 def dense_networks() -> tuple[keras.Sequential, keras.Sequential]:
-    """Builds a GAN without convolutions, of as many parameters as the laptop preset (notebook 01b)."""
+    """Builds a GAN without convolutions, of as many parameters as the preset `plain28` has (notebook 01b)."""
     generator = [layers.Input((100,))]
     for _ in range(2):
         generator += [layers.Dense(110), layers.BatchNormalization(momentum=0.9), layers.ReLU()]

@@ -98,7 +98,7 @@ def check(answer, right, hint: str, *, tolerance: float = 1e-6, then: Callable =
         found = _told(error, "" if code else "what your function gave" if gave else "this")
     if found is not True:
         none = "your function gave None: does each way through it end with `return`?"
-        return _print(f"Not yet: {none if any(each is None for each in gave) else found or hint}")
+        return _print(f"Not yet: {none if gave and gave[-1] is None else found or hint}")
     _print("Right.")
     try:
         then(answer)

@@ -219,6 +219,17 @@ def raises(error):
     return function
 
 
+def test_none_that_was_right_is_not_told_as_the_fault():
+    """Of a function that may give None, what the check says of the call that failed."""
+    first_above = lambda row: next((n for n, value in enumerate(row) if value >= 2), None)  # noqa: E731
+
+    def judges(function):
+        cases = [([0, 1], None), ([2, 2], None), ([0, 3], 1)]
+        return next((f"for {row} it must be {wanted}." for row, wanted in cases if function(row) != wanted), True)
+
+    assert said(first_above, judges).startswith("Not yet: for [2, 2] it must be None.")
+
+
 @pytest.mark.parametrize(
     ("answer", "words"),
     [

@@ -233,7 +233,8 @@ def restore(
     """Fill holes, remove noise or enlarge pictures with a trained generator that knows pictures of their kind.
 
     For each picture it writes NAME.png, a row of before, after and where the starts differ (white: a quarter of the
-    range or more), and NAME_restored.png. Pictures are cropped and resized to the generator's size, as in training.
+    range or more), and NAME_restored.png. Pictures, of 8x8 pixels or more, for --upscale of the small size or more, are
+    cropped and resized to the generator's size, as in training.
     """
     with one_sentence_errors():
         from dcgan_keras import training

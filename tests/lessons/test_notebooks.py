@@ -95,6 +95,7 @@ def test_cells_are_short_and_tags_known(cells):
 def test_links_and_pictures_resolve(path, cells):
     """In Jupyter, on GitHub and in Colab, which opens one notebook and knows nothing of its neighbours."""
     text = "\n".join(source(cell) for cell in cells if cell["cell_type"] == "markdown")
+    assert "/blob/main/site/" not in text, "link the page of the site: GitHub cannot follow the links of its source"
     for picture, target in re.findall(r"(!\[[^\]]*\])\(([^)\s]+)\)", text):
         assert target.startswith("https://"), f"{target} does not resolve in Colab"
         if "colab" not in target:

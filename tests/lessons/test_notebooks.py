@@ -4,6 +4,7 @@ import ast
 import builtins
 import contextlib
 import inspect
+import itertools
 import json
 import pkgutil
 import re
@@ -11,6 +12,7 @@ import subprocess
 import symtable
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import dcgan_keras
@@ -21,7 +23,7 @@ import pytest
 import solved
 import tensorflow as tf
 from conftest import ADDRESS, ROOT, from_site
-from dcgan_keras import losses, models
+from dcgan_keras import course, losses, models
 from dcgan_keras.evaluation import metrics
 from keras import layers
 
@@ -200,6 +202,54 @@ def test_exercises_use_the_shared_checker_and_half_ask_for_code(cells):
     given = "\n".join(solution for _, solution in solutions(cells))
     asks = [solution for _, solution in solutions(cells) if "\n" in solution.strip() or "(" in solution]
     assert len(asks) * 2 >= len(checks), given
+
+
+ANGLES = np.arange(8) / 8 * 2 * np.pi
+OF_THE_LESSON = {  # what a check needs of its notebook
+    "10_mode_collapse": {"SEEDS": 10, "DEVIATION": 0.05, "RING": 2 * np.stack([np.cos(ANGLES), np.sin(ANGLES)], -1)},
+    "12_hyperparameters": {"other_seeds": {}, "band": []},
+}
+ONCE_RIGHT = {  # answers that a check took, or waited for without an end
+    "a point for all of its centers": (
+        "10_mode_collapse",
+        "captured",
+        """def captured(points, centers, deviation, least):
+    near = np.linalg.norm(points[:, None] - centers, axis=-1) <= 3 * deviation
+    return (near.sum(axis=0) >= least).sum()""",
+        "a point counts for its nearest center alone.",
+    ),
+    "numbers drawn when the step is traced": (
+        "10_mode_collapse",
+        "rare_points",
+        """def rare_points(count, random):
+    drawn = np.random.default_rng(0)
+    which = drawn.choice(8, (SEEDS, count), p=[0.02] + [0.14] * 7)
+    return tf.constant(RING[which] + DEVIATION * drawn.normal(size=(SEEDS, count, 2)))""",
+        "each step must draw anew",
+    ),
+    "orders in place of splits": (
+        "12_hyperparameters",
+        "p_value",
+        """def p_value(first, second):
+    gaps = [np.mean(row[: len(first)]) - np.mean(row[len(first) :]) for row in itertools.permutations(first + second)]
+    return np.mean(np.abs(gaps) >= abs(np.mean(first) - np.mean(second)) - 1e-12)""",
+        "it takes so long that 4 and 8 are left out",
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "answer", "code", "words"), ONCE_RIGHT.values(), ids=ONCE_RIGHT)
+def test_answers_that_once_passed(name, answer, code, words, capsys):
+    cells = json.loads((ROOT / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
+    [check] = [
+        source(cell)
+        for cell in cells
+        if "check" in tags(cell)
+        and f"course.check({answer}," in source(cell).replace("course.check(\n    ", "course.check(")
+    ]
+    names = {"np": np, "tf": tf, "itertools": itertools, "time": time, "course": course, "metrics": metrics}
+    exec(f"{code}\n{check}", names | OF_THE_LESSON[name])
+    assert words in capsys.readouterr().out
 
 
 # A cell tagged `twin:gan.DCGAN.train_step` builds by hand what the module ships under that name.

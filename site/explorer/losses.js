@@ -14,6 +14,8 @@ export function bothLosses(realLogits, fakeLogits) {
   };
 }
 
+const MOST_POINTS = 2000; // of a curve: then two become one, so that a game of hours does not fill the memory
+
 /** The curves of both losses: means of `every` moves or steps, since single batches jump; from the step `first` on. */
 export class Curves {
   constructor(every, first = 0) {
@@ -33,6 +35,12 @@ export class Curves {
       this[name].push(this.sums[name] / this.every);
       this.sums[name] = 0;
     }
+    if (this.dLoss.length < MOST_POINTS) return;
+    for (const name of ["dLoss", "gLoss"]) {
+      const points = this[name];
+      this[name] = points.filter((_, n) => n % 2).map((point, n) => (points[2 * n] + point) / 2);
+    }
+    this.every *= 2;
   }
 }
 

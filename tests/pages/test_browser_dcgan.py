@@ -134,6 +134,17 @@ def test_curves_are_means_of_so_many_steps_each_of_its_own(visit):
     assert visit("game.html").evaluate(added, losses) == [[2, 7], [20, 60]]
 
 
+def test_a_long_curve_keeps_its_length_and_its_means(visit):
+    added = """async () => {
+        const { Curves } = await import("./losses.js");
+        const curves = new Curves(2);
+        for (let step = 0; step < 4008; step++) curves.add({ dLoss: step, gLoss: 2 * step });
+        return [curves.every, curves.dLoss.length, curves.dLoss.slice(0, 2), curves.gLoss.slice(-2)];
+    }"""
+    # 4,000 steps are 1,000 means of four, and of what follows four more make one each.
+    assert visit("game.html").evaluate(added) == [4, 1002, [1.5, 5.5], [8003, 8011]]
+
+
 def test_ten_steps_equal_those_of_tensorflow(visit):
     networks = [build(filters=FILTERS, seed=1) for build in (models.build_generator, models.build_discriminator)]
     gan = DCGAN(*networks, ema_decay=EMA_DECAY, seed=2)

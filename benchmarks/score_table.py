@@ -1,16 +1,18 @@
 """Scores of the course's generators, of others' code and of damaged real images, in one table.
 
-    python benchmarks/time_to_quality.py --contestants laptop dense --seconds 300
+    python benchmarks/time_to_quality.py --contestants laptop plain28 dense --seconds 300
     python benchmarks/time_to_quality.py --contestants document tutorial --seconds 3600 --seeds 0
     python benchmarks/score_table.py [--data-dir DIR] [--keep FOLDER] [--count 10000] [--json FILE]
 
 The first two commands leave their generators in FOLDER (runs/time_to_quality); this one scores those that are there,
 the generator in `assets/weights/`, real training images and blurred ones, against the 10,000 official test images of
 Fashion-MNIST (from TensorFlow Datasets in DIR, or downloaded; without either, the bundled 5,000). It also says how long
-scoring takes.
+scoring takes. What the JSON file has of generators that are gone stays, if it was scored against the same images.
 """
 
 import argparse
+import itertools
+import json
 import time
 from pathlib import Path
 
@@ -18,6 +20,17 @@ import dcgan_keras  # noqa: F401  (first: it keeps TensorFlow's start-up lines a
 import keras
 from dcgan_keras import data, models, plots
 from dcgan_keras.evaluation import extractors, scores
+
+
+def stored(path: Path, like: scores.Score) -> list[list[scores.Score]]:
+    """Reads the columns of a file. None if they were not scored as `like` was, or there is no file."""
+    if not path.is_file():
+        return []
+    found = [scores.Score(**record) for record in json.loads(path.read_text(encoding="utf-8"))]
+    same = ("extractor_sha256", "count", "seed", "reference")
+    if any(getattr(score, name) != getattr(like, name) for score in found for name in same):
+        return []
+    return [list(column) for _, column in itertools.groupby(found, key=lambda score: score.subject)]
 
 
 def main() -> None:
@@ -48,6 +61,8 @@ def main() -> None:
         blurred = keras.ops.average_pool(some, width, strides=1, padding="same")
         columns.append(judge.scores(plots.to_uint8(blurred), f"real, blurred {width}x{width}"))
 
+    known = {column[0].subject for column in columns}
+    columns[2:2] = [column for column in stored(arguments.json, columns[0][0]) if column[0].subject not in known]
     scores.write(arguments.json, columns)
     print(f"{judge.count:,} images against {name}, extractor fashion {judge.extractor.sha256[:12]}, seed 0")
     for start in range(0, len(columns), 5):

@@ -199,6 +199,16 @@ def test_the_score_table_scores_what_is_there(tmp_path, monkeypatch, capsys, ben
     assert subjects == ["real training images", "fashion_generator", "real, blurred 2x2", "real, blurred 3x3"]
     assert "200 images against bundled, split test" in capsys.readouterr().out
 
+    # A generator that was scored before and is gone stays in the table, unless it was scored on fewer images.
+    records = json.loads(path.read_text(encoding="utf-8"))
+    gone = [{**record, "subject": "gone-0-2min"} for record in records[:3]]
+    for count, here in ((200, True), (100, False)):
+        before = [{**record, "count": count} for record in records + gone]
+        path.write_text(json.dumps(before), encoding="utf-8")
+        score_table.main()
+        found = list(dict.fromkeys(record["subject"] for record in json.loads(path.read_text(encoding="utf-8"))))
+        assert found == [*subjects[:2], *["gone-0-2min"] * here, *subjects[2:]]
+
 
 def test_the_table_of_few_pictures_holds_each_run_once(benchmarks, tmp_path, monkeypatch, pool, looks_at):
     few_pictures = importlib.import_module("few_pictures")
@@ -998,7 +1008,7 @@ def test_the_table_of_colour_is_whole():
         for arm in colour.ARMS:
             for seed in colour.SEEDS:
                 its = [int(row["epoch"]) for row in rows if row["arm"] == arm and row["seed"] == str(seed)]
-                assert its == list(range(colour.MARK, colour.EPOCHS + 1, colour.MARK))
+                assert its == list(range(colour.MARK, colour.EPOCHS[arm] + 1, colour.MARK))
 
 
 def test_a_run_on_a_folder_is_what_the_command_line_makes_of_it(monkeypatch, tmp_path):
@@ -1024,6 +1034,9 @@ def test_a_run_on_a_folder_is_what_the_command_line_makes_of_it(monkeypatch, tmp
             assert (tmp_path / f"small, {arm}, seed 1.png").is_file()
             shape, told, d_rate = built.pop()
             assert (shape, told, float(d_rate)) == ((None, 32, 32, 3), clusters, pytest.approx(rate))
+        folders.train(("small", "grey, shifts", 1, 0.5))
+        shape, told, _ = built.pop()
+        assert shape == (None, 28, 28, 1) and not told
         folders.draw_picture(tmp_path / "both.png", "small")
         assert Image.open(tmp_path / "both.png").size == (15 * 34 + 2, 2 * (2 * 34 + 2))
 

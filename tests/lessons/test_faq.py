@@ -147,6 +147,7 @@ def scores():
     for title, subject in (
         ("other real images", "real training images"),
         ("the committed generator", "fashion_generator"),
+        ("`laptop` after 2 minutes", "laptop-0-2min"),
         ("real images, blurred", "real, blurred 2x2"),
         ("a dense GAN after 5 minutes", "dense-0-5min"),
         ("TensorFlow's tutorial after 60 minutes", "tutorial-1-60min"),

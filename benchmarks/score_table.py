@@ -23,7 +23,7 @@ from dcgan_keras.evaluation import extractors, scores
 
 
 def stored(path: Path, like: scores.Score) -> list[list[scores.Score]]:
-    """Reads the columns of a file. None if they were not scored as `like` was, or there is no file."""
+    """Reads the columns of a file. There are none if they were not scored as `like` was, or there is no file."""
     if not path.is_file():
         return []
     found = [scores.Score(**record) for record in json.loads(path.read_text(encoding="utf-8"))]

@@ -90,6 +90,11 @@ def test_shape_of_the_lesson(path, cells):
 def test_cells_are_short_and_tags_known(cells):
     assert max(source(cell).count("\n") + 1 for cell in code_cells(cells)) <= 25
     assert {tag for cell in cells for tag in tags(cell) if not tag.startswith("twin:")} <= TAGS
+
+
+def test_a_lesson_can_be_read_at_one_sitting(cells):
+    assert sum(len(source(cell).split()) for cell in cells if cell["cell_type"] == "markdown") <= 3_500
+    assert sum(source(cell).count("\n") + 1 for cell in code_cells(cells)) <= 500
     ignored = [cell for cell in code_cells(cells) if "nbval-ignore-output" in tags(cell)]
     assert len(ignored) < len(code_cells(cells)) / 2
 
